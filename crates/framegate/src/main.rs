@@ -1,0 +1,2 @@
+//! The `framegate` binary.
+fn main() {}

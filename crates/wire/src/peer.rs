@@ -1,0 +1,59 @@
+//! The two ends of a relayed connection, and the two ways between them.
+
+/// One end of a relayed connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Peer {
+    /// The end that asked for the upgrade. It must mask its frames (RFC 6455 §5.1).
+    Client,
+    /// The end that answered 101. It must not mask its frames (RFC 6455 §5.1).
+    Server,
+}
+
+impl Peer {
+    /// The peer at the far end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
+    /// The direction in which this peer's bytes travel.
+    #[must_use]
+    pub const fn sends(self) -> Direction {
+        match self {
+            Self::Client => Direction::Send,
+            Self::Server => Direction::Receive,
+        }
+    }
+}
+
+/// One way through a relayed connection, named from the client's point of view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// Client to server.
+    Send,
+    /// Server to client.
+    Receive,
+}
+
+impl Direction {
+    /// Both directions, `Send` first.
+    pub const BOTH: [Self; 2] = [Self::Send, Self::Receive];
+
+    /// The peer whose bytes travel this way.
+    #[must_use]
+    pub const fn from(self) -> Peer {
+        match self {
+            Self::Send => Peer::Client,
+            Self::Receive => Peer::Server,
+        }
+    }
+
+    /// The peer that these bytes are for.
+    #[must_use]
+    pub const fn to(self) -> Peer {
+        self.from().other()
+    }
+}

@@ -1,1 +1,5 @@
-//! deflate.
+//! permessage-deflate (RFC 7692).
+
+pub mod params;
+
+pub use params::Params;

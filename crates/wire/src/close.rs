@@ -91,6 +91,12 @@ mod tests {
         assert!(head.payload_len <= 125);
         let mut payload = frame.split_off(usize::from(head.head_len));
         mask::apply(&mut payload, [1, 2, 3, 4], 0);
-        assert_eq!(Close::parse(&payload), Close { code: Some(1008), reason: "ä".repeat(61) });
+        assert_eq!(
+            Close::parse(&payload),
+            Close {
+                code: Some(1008),
+                reason: "ä".repeat(61)
+            }
+        );
     }
 }

@@ -86,7 +86,14 @@ impl FrameHead {
     #[must_use]
     pub const fn new(opcode: Opcode, mask: Option<[u8; 4]>, payload_len: u64) -> Self {
         let head_len = minimal_len(payload_len) + if mask.is_some() { 4 } else { 0 };
-        Self { fin: true, rsv: 0, opcode, mask, payload_len, head_len }
+        Self {
+            fin: true,
+            rsv: 0,
+            opcode,
+            mask,
+            payload_len,
+            head_len,
+        }
     }
 
     /// Reads the header at the start of `input`; `None`: it goes on behind the end of `input`.
@@ -99,7 +106,11 @@ impl FrameHead {
             127 => (u64::from_be_bytes(*rest.first_chunk()?), 8),
             short => (u64::from(short), 0),
         };
-        let mask = if second & 0x80 == 0 { None } else { Some(*rest[len_bytes..].first_chunk()?) };
+        let mask = if second & 0x80 == 0 {
+            None
+        } else {
+            Some(*rest[len_bytes..].first_chunk()?)
+        };
         #[allow(clippy::cast_possible_truncation)] // at most 14
         let head_len = (2 + len_bytes + if mask.is_some() { 4 } else { 0 }) as u8;
         Some(Self {
@@ -176,7 +187,10 @@ mod tests {
         let head = FrameHead::parse(&[0x81, 126, 0, 5]).expect("complete");
         assert_eq!((head.payload_len, head.head_len, head.is_minimal()), (5, 4, false));
         let head = FrameHead::parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]).expect("complete");
-        assert_eq!((head.payload_len, head.head_len, head.is_minimal()), (0xffff, 10, false));
+        assert_eq!(
+            (head.payload_len, head.head_len, head.is_minimal()),
+            (0xffff, 10, false)
+        );
         let head = FrameHead::parse(&[0x82, 127, 0xff, 0, 0, 0, 0, 0, 0, 0]).expect("complete");
         assert_eq!(head.payload_len, 0xff << 56);
     }

@@ -29,7 +29,9 @@ impl Utf8 {
     /// [`NotUtf8`] once no continuation can make it UTF-8.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
         while self.tail_len > 0 {
-            let Some((first, rest)) = piece.split_first() else { return Ok(()) };
+            let Some((first, rest)) = piece.split_first() else {
+                return Ok(());
+            };
             let len = usize::from(self.tail_len) + 1;
             self.tail[len - 1] = *first;
             piece = rest;
@@ -58,7 +60,11 @@ impl Utf8 {
     /// # Errors
     /// [`NotUtf8`] if it ended inside a character.
     pub fn finish(&mut self) -> Result<(), NotUtf8> {
-        if std::mem::take(&mut self.tail_len) == 0 { Ok(()) } else { Err(NotUtf8) }
+        if std::mem::take(&mut self.tail_len) == 0 {
+            Ok(())
+        } else {
+            Err(NotUtf8)
+        }
     }
 }
 

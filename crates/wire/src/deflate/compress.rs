@@ -24,7 +24,11 @@ impl Deflater {
     #[must_use]
     pub const fn new(window_bits: u8, takeover: bool) -> Option<Self> {
         match window_bits {
-            9..=15 => Some(Self { stream: None, window_bits, takeover }),
+            9..=15 => Some(Self {
+                stream: None,
+                window_bits,
+                takeover,
+            }),
             _ => None,
         }
     }
@@ -37,16 +41,22 @@ impl Deflater {
             return;
         }
         let bits = self.window_bits;
-        let stream = self
-            .stream
-            .get_or_insert_with(|| Box::new(Compress::new_with_window_bits(Compression::new(Self::LEVEL), false, bits)));
+        let stream = self.stream.get_or_insert_with(|| {
+            Box::new(Compress::new_with_window_bits(
+                Compression::new(Self::LEVEL),
+                false,
+                bits,
+            ))
+        });
         let mut rest = message;
         loop {
             out.reserve(rest.len() / 2 + 64);
             let before = stream.total_in();
             // Deflating what is in memory into memory cannot fail; were it to, the receiver would say so.
             let _ = stream.compress_vec(rest, out, FlushCompress::Sync);
-            rest = rest.get(usize::try_from(stream.total_in() - before).unwrap_or(usize::MAX)..).unwrap_or(&[]);
+            rest = rest
+                .get(usize::try_from(stream.total_in() - before).unwrap_or(usize::MAX)..)
+                .unwrap_or(&[]);
             if rest.is_empty() && out.len() < out.capacity() {
                 break;
             }

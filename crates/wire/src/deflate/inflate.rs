@@ -74,8 +74,17 @@ impl Inflater {
     #[must_use]
     pub const fn new(window_bits: u8, takeover: bool) -> Self {
         // A larger window inflates whatever a smaller one compressed; the library begins at 9.
-        let window_bits = if window_bits < 9 || window_bits > 15 { 9 } else { window_bits };
-        Self { stream: None, window_bits, takeover, failed: None }
+        let window_bits = if window_bits < 9 || window_bits > 15 {
+            9
+        } else {
+            window_bits
+        };
+        Self {
+            stream: None,
+            window_bits,
+            takeover,
+            failed: None,
+        }
     }
 
     /// Inflates the next piece of the message under way into `out`.
@@ -106,13 +115,17 @@ impl Inflater {
 
     fn run(&mut self, mut piece: &[u8], caps: &Caps, out: &mut Inflated) -> Result<(), InflateError> {
         let bits = self.window_bits;
-        let stream = self.stream.get_or_insert_with(|| Box::new(Decompress::new_with_window_bits(false, bits)));
+        let stream = self
+            .stream
+            .get_or_insert_with(|| Box::new(Decompress::new_with_window_bits(false, bits)));
         // Only what is to be kept grows the message; the rest is inflated into one block again and again.
         let mut spill = Vec::new();
         loop {
             let keeping = out.bytes.len() < caps.keep_bytes_max;
             let room = if keeping {
-                let step = (piece.len() * 4).clamp(256, 1 << 16).min(caps.keep_bytes_max - out.bytes.len());
+                let step = (piece.len() * 4)
+                    .clamp(256, 1 << 16)
+                    .min(caps.keep_bytes_max - out.bytes.len());
                 out.bytes.reserve(step);
                 &mut out.bytes
             } else {
@@ -125,7 +138,9 @@ impl Inflater {
                 .decompress_vec(piece, room, FlushDecompress::Sync)
                 .map_err(|_| InflateError::Corrupt)?;
             let full = room.len() == room.capacity();
-            piece = piece.get(usize::try_from(stream.total_in() - before_in).unwrap_or(usize::MAX)..).unwrap_or(&[]);
+            piece = piece
+                .get(usize::try_from(stream.total_in() - before_in).unwrap_or(usize::MAX)..)
+                .unwrap_or(&[]);
             let produced = stream.total_out() - before_out;
             out.size += produced;
             if out.bytes.len() > caps.keep_bytes_max {
@@ -154,7 +169,11 @@ fn held(out: &Inflated, caps: &Caps) -> Result<(), InflateError> {
         return Err(InflateError::TooBig);
     }
     let fair = out.compressed.saturating_mul(u64::from(caps.ratio_max));
-    if out.size > Caps::RATIO_FROM && out.size > fair { Err(InflateError::Ratio) } else { Ok(()) }
+    if out.size > Caps::RATIO_FROM && out.size > fair {
+        Err(InflateError::Ratio)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +182,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CAPS: Caps = Caps { message_bytes_max: 1 << 20, ratio_max: 200, keep_bytes_max: usize::MAX };
+    const CAPS: Caps = Caps {
+        message_bytes_max: 1 << 20,
+        ratio_max: 200,
+        keep_bytes_max: usize::MAX,
+    };
 
     fn inflate(inflater: &mut Inflater, message: &[u8], piece: usize) -> Result<Vec<u8>, InflateError> {
         let mut out = Inflated::default();
@@ -207,34 +230,69 @@ mod tests {
         let shared = [0xf2, 0x00, 0x11, 0x00, 0x00];
         let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
         let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
-        let two = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
-        for (name, message) in
-            [("one", &one[..]), ("shared", &shared), ("stored", &stored), ("last", &last), ("two", &two)]
-        {
+        let two = [
+            0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
+        ];
+        for (name, message) in [
+            ("one", &one[..]),
+            ("shared", &shared),
+            ("stored", &stored),
+            ("last", &last),
+            ("two", &two),
+        ] {
             for piece in [1, 3, 100] {
                 let mut inflater = Inflater::new(15, true);
                 if name == "shared" {
                     assert_eq!(inflate(&mut inflater, &one, piece).as_deref(), Ok(&b"Hello"[..]));
                 }
-                assert_eq!(inflate(&mut inflater, message, piece).as_deref(), Ok(&b"Hello"[..]), "{name}");
+                assert_eq!(
+                    inflate(&mut inflater, message, piece).as_deref(),
+                    Ok(&b"Hello"[..]),
+                    "{name}"
+                );
             }
         }
         assert_eq!(inflate(&mut inflater, &[0x00], 1).as_deref(), Ok(&b""[..]), "empty");
-        assert_eq!(inflate(&mut inflater, &[], 1).as_deref(), Ok(&b""[..]), "nothing at all");
+        assert_eq!(
+            inflate(&mut inflater, &[], 1).as_deref(),
+            Ok(&b""[..]),
+            "nothing at all"
+        );
     }
 
     #[test]
     fn a_bomb_is_stopped_by_ratio_and_by_size() {
         let mut bomb = Vec::new();
-        Deflater::new(15, true).expect("15").compress(&vec![0; 8 << 20], &mut bomb);
-        let caps = Caps { message_bytes_max: u64::MAX, ..CAPS };
+        Deflater::new(15, true)
+            .expect("15")
+            .compress(&vec![0; 8 << 20], &mut bomb);
+        let caps = Caps {
+            message_bytes_max: u64::MAX,
+            ..CAPS
+        };
         let mut out = Inflated::default();
-        assert_eq!(Inflater::new(15, true).push(&bomb, &caps, &mut out), Err(InflateError::Ratio));
-        assert!(out.bytes.len() < bomb.len() * 200 + (1 << 17), "stops soon behind the limit");
-        let caps = Caps { ratio_max: u32::MAX, ..CAPS };
+        assert_eq!(
+            Inflater::new(15, true).push(&bomb, &caps, &mut out),
+            Err(InflateError::Ratio)
+        );
+        assert!(
+            out.bytes.len() < bomb.len() * 200 + (1 << 17),
+            "stops soon behind the limit"
+        );
+        let caps = Caps {
+            ratio_max: u32::MAX,
+            ..CAPS
+        };
         let mut inflater = Inflater::new(15, true);
-        assert_eq!(inflater.push(&bomb, &caps, &mut Inflated::default()), Err(InflateError::TooBig));
-        assert_eq!(inflater.push(b"", &caps, &mut Inflated::default()), Err(InflateError::TooBig), "for good");
+        assert_eq!(
+            inflater.push(&bomb, &caps, &mut Inflated::default()),
+            Err(InflateError::TooBig)
+        );
+        assert_eq!(
+            inflater.push(b"", &caps, &mut Inflated::default()),
+            Err(InflateError::TooBig),
+            "for good"
+        );
     }
 
     #[test]
@@ -244,13 +302,20 @@ mod tests {
         let mut deflater = Deflater::new(15, true).expect("15");
         deflater.compress(&message, &mut first);
         deflater.compress(&message, &mut second);
-        let caps = Caps { keep_bytes_max: 100, ratio_max: u32::MAX, ..CAPS };
+        let caps = Caps {
+            keep_bytes_max: 100,
+            ratio_max: u32::MAX,
+            ..CAPS
+        };
         let mut inflater = Inflater::new(15, true);
         for small in [first, second] {
             let mut out = Inflated::default();
             inflater.push(&small, &caps, &mut out).expect("inflates");
             inflater.finish(&caps, &mut out).expect("ends");
-            assert_eq!((out.bytes.as_slice(), out.size), (&message[..100], message.len() as u64));
+            assert_eq!(
+                (out.bytes.as_slice(), out.size),
+                (&message[..100], message.len() as u64)
+            );
         }
     }
 }

@@ -160,6 +160,56 @@ async fn without_any_host_there_is_no_certificate() {
     }
 }
 
+/// The first bytes of a client that asks for `host`.
+fn client_hello(root: &CertificateDer<'static>, host: &str) -> Vec<u8> {
+    let config = Arc::new(client_config(root, &[&TLS13], &[]));
+    let name = ServerName::try_from(host.to_owned()).unwrap();
+    let mut bytes = Vec::new();
+    rustls::ClientConnection::new(config, name)
+        .unwrap()
+        .write_tls(&mut bytes)
+        .unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_server_name_that_is_no_host_is_refused() {
+    let (_directory, ca, tls) = proxy(|_| {});
+    let original = b"echo.example.com";
+    for hostile in [
+        b"*.xx.example.com",
+        b"echo example.com",
+        b"echo..xample.com",
+        b"e\0\r\n.example.com",
+        b"\xff\xfe\xfd/../../etc/ab",
+    ] {
+        let mut hello = client_hello(ca.cert_der(), "echo.example.com");
+        let at = hello
+            .windows(original.len())
+            .position(|window| window == original)
+            .unwrap();
+        hello[at..at + original.len()].copy_from_slice(&hostile[..]);
+        assert_eq!(
+            server_name(&hello),
+            Hello::Tls { server_name: None },
+            "{}",
+            hostile.escape_ascii()
+        );
+        let (mut client, proxy) = pair().await;
+        client.write_all(&hello).await.unwrap();
+        let error = tls.accept(proxy.into(), "other.example").await.unwrap_err();
+        assert_eq!(
+            (error.fault(), error.reason()),
+            (Fault::Client, Reason::Protocol),
+            "{error}"
+        );
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        // A fatal alert: illegal_parameter (RFC 8446 §6.2).
+        assert_eq!(answer, [21, 3, 3, 0, 2, 2, 47], "{}", hostile.escape_ascii());
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_tls_is_the_clients_fault() {
     let (_directory, _, tls) = proxy(|_| {});

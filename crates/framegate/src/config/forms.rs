@@ -28,11 +28,11 @@ pub(super) const DOOR: Form = Form {
 
 /// Whose hosts something goes for.
 pub(super) const HOST_PATTERN: Form = Form {
-    what: "a host name or pattern, such as \"example.com\" or \"*.example.com\"",
+    what: "a host pattern, such as \"example.com\", \"*.example.com\", \"192.0.2.7\" or \"10.0.0.0/8\"",
     check: |text| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_*:[]".contains(&byte);
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_*:[]/".contains(&byte);
         if text.is_empty() || !text.bytes().all(fits) {
-            return Err("that is not a host name, an address or a pattern of one".to_owned());
+            return Err(format!("{text:?} is none"));
         }
         Ok(text.to_owned())
     },

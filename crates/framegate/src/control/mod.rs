@@ -1,1 +1,4 @@
 //! control.
+
+pub mod doctor;
+pub mod exit;

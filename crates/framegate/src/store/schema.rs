@@ -61,16 +61,21 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite("open the database"))?;
     connection
         .busy_timeout(BUSY)
-        .and_then(|()| connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;"))
         .map_err(StoreError::sqlite("open the database"))?;
     match check(&connection, path)? {
-        0 => Err(StoreError::Missing(path.to_owned())),
-        found if found < version() => Err(StoreError::Older {
-            path: path.to_owned(),
-            found,
-        }),
-        _ => Ok(connection),
+        0 => return Err(StoreError::Missing(path.to_owned())),
+        found if found < version() => {
+            return Err(StoreError::Older {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        _ => {}
     }
+    connection
+        .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;")
+        .map_err(StoreError::sqlite("open the database"))?;
+    Ok(connection)
 }
 
 fn create(path: &Path) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<(), ExitError> {
     match command {
         Command::Run(args) => run(global, args),
         Command::Config { command } => configuration(global, command),
+        Command::Ca { command } => framegate::control::ca::run(&data_dir(global)?, command, &mut io::stdout().lock()),
         Command::Doctor(args) => {
             let loaded = load(global, &args.sets)?;
             framegate::control::doctor::run(&data_dir(global)?, &loaded, args.json, &mut io::stdout().lock())
@@ -70,7 +71,8 @@ fn configuration(global: &Global, command: &ConfigCommand) -> Result<(), ExitErr
 }
 
 fn load(global: &Global, sets: &[String]) -> Result<Loaded, ExitError> {
-    Ok(config::load(global.config.as_deref(), config::environment(), sets)?)
+    let file = global.config.as_deref().filter(|path| !path.as_os_str().is_empty());
+    Ok(config::load(file, config::environment(), sets)?)
 }
 
 fn data_dir(global: &Global) -> Result<std::path::PathBuf, ExitError> {

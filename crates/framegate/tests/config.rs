@@ -280,7 +280,8 @@ fn the_doctor_looks_at_what_others_may_read() {
     assert_eq!(doctor(), found(1, "warn", "fail", "fail"));
     mode(&dir, 0o700);
     mode(&key_file, 0o600);
-    std::fs::write(dir.join("framegate.db"), "").unwrap();
+    std::fs::remove_file(dir.join("framegate.db")).unwrap();
+    drop(framegate::store::Writer::open(&dir.join("framegate.db")).unwrap());
     assert_eq!(doctor(), found(0, "ok", "ok", "ok"));
     params.not_after = rcgen::date_time_ymd(2020, 1, 1);
     params.not_before = rcgen::date_time_ymd(2019, 1, 1);
@@ -290,4 +291,24 @@ fn the_doctor_looks_at_what_others_may_read() {
     )
     .unwrap();
     assert_eq!(doctor(), found(1, "ok", "fail", "ok"));
+}
+
+#[test]
+fn the_certificate_is_found_and_copied() {
+    let home = tempfile::tempdir().unwrap();
+    let path = run(home.path(), "ca path --data-dir d");
+    assert_eq!(
+        (path.status.code(), out(&path).as_str()),
+        (Some(0), "d/ca/framegate-ca.cert.pem\n")
+    );
+    let there = std::fs::read_to_string(home.path().join("d/ca/framegate-ca.cert.pem")).unwrap();
+    assert_eq!(
+        run(home.path(), "ca export copy.pem --data-dir d").status.code(),
+        Some(0)
+    );
+    assert_eq!(std::fs::read_to_string(home.path().join("copy.pem")).unwrap(), there);
+    assert_eq!(out(&run(home.path(), "ca export - --data-dir d")), there);
+    let failed = run(home.path(), "ca export nowhere/copy.pem --data-dir d");
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(err(&failed).contains("nowhere/copy.pem"), "{}", err(&failed));
 }

@@ -251,7 +251,7 @@ fn bad_values_outside_the_file_are_told_with_their_place() {
     for (set, says) in [
         ("wire.violations=\"close", "the quotes do not match"),
         ("tls.passthrough=[\"a\"", "not a TOML list"),
-        ("tls.passthrough=a b", "\"a b\" is none"),
+        ("tls.passthrough=a b", "\"a b\" is no host pattern"),
         ("listen.control=nowhere", "cannot read the address \"nowhere\""),
         (
             "listen.modes=regular@:1,gateway@:2",

@@ -103,7 +103,7 @@ fn readers_of_many_threads_see_what_is_committed_and_no_more() {
                 while seen < MESSAGES as usize {
                     let messages = reader.messages(id, 0, usize::MAX).unwrap();
                     let gapless = (0..).zip(&messages).all(|(n, message)| message.sequence == n);
-                    assert!(gapless && messages.len() >= seen && messages.len() % 10 == 0);
+                    assert!(gapless && messages.len() >= seen && messages.len().is_multiple_of(10));
                     seen = messages.len();
                 }
             });

@@ -201,7 +201,6 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Best effort: whoever wants to know whether it succeeded has called it before.
         let _ = self.commit();
-        let _ = self.connection.execute_batch("PRAGMA optimize");
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) const CASES: [Case; 5] = [
         payload_bytes: 1 << 10,
         connections: 16,
         in_flight: 8,
-        round_trips: 300_000,
+        round_trips: 400_000,
     },
 ];
 

@@ -79,6 +79,9 @@ impl Lab {
             "--version"
         };
         let output = Command::new(self.program(proxy)?).arg(flag).output().ok()?;
+        if !output.status.success() {
+            return None;
+        }
         let said = if output.stdout.is_empty() {
             output.stderr
         } else {

@@ -95,7 +95,10 @@ fn measure(lab: &Lab, proxy: Proxy, case: &Case, time_max: Duration) -> Result<M
     load.release()?;
     let outcome: Outcome = serde_json::from_str(&load.line()?)?;
     let cpu_seconds = process::settled_cpu_seconds(pid, SETTLE_TIME_MAX)? - cpu_before;
-    anyhow::ensure!(cpu_seconds > 0.0, "used no CPU time: is the work done by another process, or too short?");
+    anyhow::ensure!(
+        cpu_seconds > 0.0,
+        "used no CPU time: is the work done by another process, or too short?"
+    );
     load.finish(FINISH_TIME_MAX)?;
     let record = match &running.data_dir {
         Some(data_dir) if proxy == Proxy::FramegateRecord => Some(check_record(

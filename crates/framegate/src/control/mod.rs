@@ -1,1 +1,3 @@
-//! control.
+//! The doors for people and scripts: what can be asked, the HTTP API, the query commands.
+
+pub mod json;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ExportError, ImportError, Imported, Intake, Limits, Source, each_flow, each_message};
 use crate::control::json;
-use crate::flow::{Counts, Ending, Flow, Message, State, Timestamp};
+use crate::flow::{Flow, Message};
 
 /// The `format` of the first line.
 pub const FORMAT: &str = "framegate-jsonl";
@@ -71,14 +71,8 @@ pub fn import(file: &mut dyn BufRead, limits: Limits, intake: &mut dyn Intake) -
 
 struct Import<'a> {
     intake: &'a mut dyn Intake,
-    open: Option<OpenFlow>,
+    open: Option<(Flow, Vec<Message>)>,
     imported: Imported,
-}
-
-struct OpenFlow {
-    flow: Flow,
-    last_sequence: Option<u32>,
-    last_at: Timestamp,
 }
 
 enum LineError {
@@ -133,55 +127,32 @@ impl Import<'_> {
 
     fn flow(&mut self, flow: Flow) -> Result<(), LineError> {
         self.end_flow()?;
-        self.intake.open(flow.opening.clone())?;
-        let last_at = flow.opening.started_at;
-        self.open = Some(OpenFlow {
-            flow,
-            last_sequence: None,
-            last_at,
-        });
+        self.open = Some((flow, Vec::new()));
         Ok(())
     }
 
     fn message(&mut self, message: Message) -> Result<(), LineError> {
-        let Some(open) = self.open.as_mut().filter(|open| open.flow.id == message.flow) else {
+        let Some((_, messages)) = self.open.as_mut().filter(|(flow, _)| flow.id == message.flow) else {
             return Err(LineError::Malformed(format!(
                 "is a message of flow {}, but does not stand behind that flow's line",
                 message.flow
             )));
         };
-        if open.last_sequence.is_some_and(|last| last >= message.sequence) {
+        if messages.last().is_some_and(|last| last.sequence >= message.sequence) {
             return Err(LineError::Malformed(format!(
                 "has sequence {}, which came before",
                 message.sequence
             )));
         }
-        open.last_sequence = Some(message.sequence);
-        open.last_at = open.last_at.max(message.at);
-        self.intake.message(message)?;
-        self.imported.messages += 1;
+        messages.push(message);
         Ok(())
     }
 
     fn end_flow(&mut self) -> Result<(), super::IntakeError> {
-        let Some(OpenFlow { flow, last_at, .. }) = self.open.take() else {
-            return Ok(());
-        };
-        let counts: Counts = flow.counts;
-        let ending = flow.ending.unwrap_or_else(|| {
-            self.imported
-                .warn("flows were active when they were exported; they are stored as interrupted");
-            let error = Some("interrupted: the export was made while the flow was active".to_owned());
-            Ending {
-                ended_at: last_at,
-                state: State::Error,
-                error,
-                close: None,
-            }
-        });
-        self.intake.end(counts, ending)?;
-        self.imported.flows += 1;
-        Ok(())
+        match self.open.take() {
+            Some((flow, messages)) => self.imported.store(self.intake, flow, messages),
+            None => Ok(()),
+        }
     }
 }
 
@@ -264,11 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn an_active_flow_comes_back_as_interrupted() {
+    fn an_active_flow_is_told_of() {
         let (memory, result) = imported(&exported(Memory(vec![(active(), vec![])]))).unwrap();
-        let ending = memory.0[0].0.ending.clone().unwrap();
-        assert_eq!(ending.state, State::Error);
-        assert!(ending.error.unwrap().starts_with("interrupted"));
+        assert_eq!(memory.0[0].0.ending, None);
         assert_eq!(result.warnings.len(), 1);
     }
 

@@ -14,7 +14,7 @@ pub use detect::{Detected, import};
 
 use std::io;
 
-use crate::flow::{Counts, Direction, Ending, Flow, FlowId, Message, Opening};
+use crate::flow::{Counts, Direction, Flow, FlowId, Message};
 
 /// Where an export gets its flows and messages, a page at a time. Pages are small enough to be held in memory.
 pub trait Source {
@@ -73,26 +73,14 @@ pub enum ExportError {
     Read(String),
 }
 
-/// Where an import puts its flows. An implementation gives each flow a new id, and stores all of a flow or, if it
-/// fails, nothing of it.
+/// Where an import puts its flows.
 pub trait Intake {
-    /// A flow begins.
+    /// Stores a flow under an id of its own choice; the ids in `flow` and `messages` mean nothing here. Stores all of it
+    /// or, if it fails, nothing. A flow without an ending ends as interrupted.
     ///
     /// # Errors
     /// The store's failure.
-    fn open(&mut self, opening: Opening) -> Result<(), IntakeError>;
-
-    /// The next message of the open flow. Its `flow` is the file's and means nothing here.
-    ///
-    /// # Errors
-    /// The store's failure.
-    fn message(&mut self, message: Message) -> Result<(), IntakeError>;
-
-    /// The open flow ends.
-    ///
-    /// # Errors
-    /// The store's failure.
-    fn end(&mut self, counts: Counts, ending: Ending) -> Result<(), IntakeError>;
+    fn flow(&mut self, flow: Flow, messages: Vec<Message>) -> Result<(), IntakeError>;
 }
 
 /// The store took no more.
@@ -112,6 +100,23 @@ pub struct Imported {
 }
 
 impl Imported {
+    /// Stores a flow, and counts it.
+    pub(crate) fn store(
+        &mut self,
+        intake: &mut dyn Intake,
+        flow: Flow,
+        messages: Vec<Message>,
+    ) -> Result<(), IntakeError> {
+        if flow.ending.is_none() {
+            self.warn("flows that were active when they were exported are stored as interrupted");
+        }
+        let count = messages.len() as u64;
+        intake.flow(flow, messages)?;
+        self.flows += 1;
+        self.messages += count;
+        Ok(())
+    }
+
     /// Counts something that was left out or repaired.
     pub(crate) fn warn(&mut self, what: &str) {
         match self.warnings.iter_mut().find(|(_, said)| said == what) {
@@ -163,15 +168,7 @@ impl Default for Limits {
 pub(crate) struct Nowhere;
 
 impl Intake for Nowhere {
-    fn open(&mut self, _: Opening) -> Result<(), IntakeError> {
-        Ok(())
-    }
-
-    fn message(&mut self, _: Message) -> Result<(), IntakeError> {
-        Ok(())
-    }
-
-    fn end(&mut self, _: Counts, _: Ending) -> Result<(), IntakeError> {
+    fn flow(&mut self, _: Flow, _: Vec<Message>) -> Result<(), IntakeError> {
         Ok(())
     }
 }

@@ -51,31 +51,10 @@ impl Source for Memory {
 }
 
 impl Intake for Memory {
-    fn open(&mut self, opening: Opening) -> Result<(), IntakeError> {
-        let id = FlowId(u32::try_from(self.0.len()).unwrap_or(0) + 1);
-        self.0.push((
-            Flow {
-                id,
-                opening,
-                counts: Counts::default(),
-                ending: None,
-            },
-            Vec::new(),
-        ));
-        Ok(())
-    }
-
-    fn message(&mut self, mut message: Message) -> Result<(), IntakeError> {
-        let (flow, messages) = self.0.last_mut().ok_or_else(|| IntakeError("no flow".to_owned()))?;
-        message.flow = flow.id;
-        messages.push(message);
-        Ok(())
-    }
-
-    fn end(&mut self, counts: Counts, ending: Ending) -> Result<(), IntakeError> {
-        let (flow, _) = self.0.last_mut().ok_or_else(|| IntakeError("no flow".to_owned()))?;
-        flow.counts = counts;
-        flow.ending = Some(ending);
+    fn flow(&mut self, mut flow: Flow, mut messages: Vec<Message>) -> Result<(), IntakeError> {
+        flow.id = FlowId(u32::try_from(self.0.len()).unwrap_or(0) + 1);
+        messages.iter_mut().for_each(|message| message.flow = flow.id);
+        self.0.push((flow, messages));
         Ok(())
     }
 }

@@ -225,7 +225,7 @@ mod tests {
         );
         assert_eq!(
             golden(Kind::Request, 0),
-            r#"{"flow_id":"9","sequence":0,"direction":"send","timestamp":"2026-01-31T08:15:00.000001Z","kind":"request","head":"POST /form?a=1&b=x%20y HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\n","body":null,"raw_bytes":"/wA=","size":2,"wire_bytes":117,"frames":0,"truncated":false,"fate":"sent","decided_by":null,"metadata":{"method":"POST"}}"#
+            r#"{"flow_id":"9","sequence":0,"direction":"send","timestamp":"2026-01-31T08:15:00.000001Z","kind":"request","head":"POST /form?a=1&b=x%20y HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\n","body":null,"raw_bytes":"/wA=","size":2,"wire_bytes":115,"frames":0,"truncated":false,"fate":"sent","decided_by":null,"metadata":{"method":"POST"}}"#
         );
     }
 

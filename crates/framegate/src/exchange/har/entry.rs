@@ -7,7 +7,7 @@ use super::head::Pair;
 use super::{OURS_VERSION, plain};
 use crate::control::json::{FlowObject, MessageObject, ShapeError};
 use crate::exchange::Imported;
-use crate::flow::{Ending, Flow, Message, State};
+use crate::flow::{Flow, Message};
 
 /// An entry as any writer may write it: what may be missing may be missing, what may be odd is a [`Value`].
 #[derive(Debug, Deserialize)]
@@ -83,7 +83,7 @@ impl Body {
     }
 }
 
-/// The flow of an entry; it always has an ending. The ids are of no meaning.
+/// The flow of an entry. The ids are of no meaning.
 pub(super) fn read_entry(mut entry: Entry, imported: &mut Imported) -> Result<(Flow, Vec<Message>), ShapeError> {
     let Some(ours) = entry.ours.take() else {
         return Ok(plain::read(&entry, imported));
@@ -92,12 +92,12 @@ pub(super) fn read_entry(mut entry: Entry, imported: &mut Imported) -> Result<(F
         imported.warn("entries with a `_framegate` of another version are read without it");
         return Ok(plain::read(&entry, imported));
     }
-    restore(&mut entry, ours, imported)
+    restore(&mut entry, ours)
 }
 
-fn restore(entry: &mut Entry, mut ours: Value, imported: &mut Imported) -> Result<(Flow, Vec<Message>), ShapeError> {
+fn restore(entry: &mut Entry, mut ours: Value) -> Result<(Flow, Vec<Message>), ShapeError> {
     let of_ours = |what: &str, why: &dyn std::fmt::Display| ShapeError::new(format!("`_framegate.{what}`: {why}"));
-    let mut flow: Flow = serde_json::from_value::<FlowObject<'static>>(ours["flow"].take())
+    let flow: Flow = serde_json::from_value::<FlowObject<'static>>(ours["flow"].take())
         .map_err(|error| of_ours("flow", &error))?
         .into_flow()
         .map_err(|error| of_ours("flow", &error))?;
@@ -121,17 +121,6 @@ fn restore(entry: &mut Entry, mut ours: Value, imported: &mut Imported) -> Resul
             return Err(of_ours(&what, &"its sequence came before"));
         }
         messages.push(message);
-    }
-    if flow.ending.is_none() {
-        imported.warn("flows were active when they were exported; they are stored as interrupted");
-        let ended_at = messages.last().map_or(flow.opening.started_at, |last| last.at);
-        let error = Some("interrupted: the export was made while the flow was active".to_owned());
-        flow.ending = Some(Ending {
-            ended_at,
-            state: State::Error,
-            error,
-            close: None,
-        });
     }
     Ok((flow, messages))
 }

@@ -60,7 +60,7 @@ fn what_goes_out_comes_back() {
 }
 
 #[test]
-fn an_active_flow_comes_back_as_interrupted_and_a_tunnel_stays_out() {
+fn an_active_flow_is_told_of_and_a_tunnel_stays_out() {
     let mut tunnel = active();
     tunnel.opening.flow_type = FlowType::Tunnel;
     tunnel.id.0 += 1;

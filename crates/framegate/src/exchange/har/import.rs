@@ -70,22 +70,11 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn entry(&mut self, entry: Entry) -> Result<(), ImportError> {
-        let mut warnings = std::mem::take(&mut self.imported);
-        let read = read_entry(entry, &mut warnings);
-        self.imported = warnings;
-        let (flow, messages) = read.map_err(|error| ImportError::Malformed {
+        let (flow, messages) = read_entry(entry, &mut self.imported).map_err(|error| ImportError::Malformed {
             place: format!("entry {}", self.entry),
             why: error.to_string(),
         })?;
-        let Some(ending) = flow.ending else { return Ok(()) };
-        self.intake.open(flow.opening)?;
-        self.imported.messages += messages.len() as u64;
-        messages
-            .into_iter()
-            .try_for_each(|message| self.intake.message(message))?;
-        self.intake.end(flow.counts, ending)?;
-        self.imported.flows += 1;
-        Ok(())
+        Ok(self.imported.store(self.intake, flow, messages)?)
     }
 }
 

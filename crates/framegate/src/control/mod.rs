@@ -1,3 +1,5 @@
 //! The doors for people and scripts: what can be asked, the HTTP API, the query commands.
 
 pub mod json;
+pub mod operations;
+pub mod run_file;

@@ -3,3 +3,8 @@
 pub mod json;
 pub mod operations;
 pub mod run_file;
+pub mod api;
+pub mod client;
+pub mod cli;
+pub mod doctor;
+pub mod exit;

@@ -236,7 +236,8 @@ pub(super) fn channel() -> (Out, Answer) {
 }
 
 impl Answer {
-    /// The next items, of which there is at least one; `None`: that was all. After an error there is nothing more.
+    /// The next items; a live stream begins with none, once it has begun. `None`: that was all. After an error there is
+    /// nothing more.
     pub async fn next(&mut self) -> Option<Batch> {
         self.0.recv().await
     }

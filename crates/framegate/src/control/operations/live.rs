@@ -16,6 +16,8 @@ pub(super) fn tail(mut call: Call) -> Work {
             return Ok(());
         };
         let mut events = running.recording.subscribe();
+        // Nothing yet, but from now on nothing is missed.
+        call.out.send(Vec::new()).await?;
         loop {
             let event = tokio::select! {
                 event = events.recv() => event,

@@ -11,7 +11,7 @@ use crate::control::operations::{Answer, Args, Context, Gives, Item, Operation, 
 /// An answer on its way, from either.
 pub(super) enum Asked {
     Record { answer: Answer, lines: bool },
-    Proxy { pieces: Pieces, rest: Vec<u8> },
+    Proxy { pieces: Pieces, rest: Vec<u8>, live: bool },
 }
 
 impl Asked {
@@ -28,6 +28,7 @@ impl Asked {
             return Ok(Self::Proxy {
                 pieces,
                 rest: Vec::new(),
+                live: operation.live,
             });
         }
         if operation.live {
@@ -43,6 +44,11 @@ impl Asked {
             answer: operation.ask(&context, args, file),
             lines,
         })
+    }
+
+    /// It has no end of its own.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self, Self::Proxy { live: true, .. })
     }
 
     /// The next bytes, as a script wants them; `None`: that was all.
@@ -69,7 +75,7 @@ impl Asked {
     pub(super) async fn items(&mut self) -> Result<Option<Vec<Item>>, OperationError> {
         match self {
             Self::Record { answer, .. } => answer.next().await.transpose(),
-            Self::Proxy { pieces, rest } => {
+            Self::Proxy { pieces, rest, .. } => {
                 let piece = pieces.next().await?;
                 let last = piece.is_none();
                 rest.extend_from_slice(&piece.unwrap_or_default());

@@ -171,7 +171,7 @@ fn show(data_dir: &Path, name: &str, given: &[(&str, String)], json: bool, rows:
     let mut table = Table::new(rows, out, width.map(|(width, _)| width.0.into()));
     runtime()?.block_on(async {
         let mut asked = asked(data_dir, name, given).await?;
-        while let Some(items) = until_interrupted(asked.items()).await? {
+        while let Some(items) = until_interrupted(asked.is_live(), asked.items()).await? {
             for item in &items {
                 table.row(item)?;
             }
@@ -187,7 +187,7 @@ fn show(data_dir: &Path, name: &str, given: &[(&str, String)], json: bool, rows:
 fn copy(data_dir: &Path, name: &str, given: &[(&str, String)], out: &mut dyn Write) -> Result<(), ExitError> {
     runtime()?.block_on(async {
         let mut asked = asked(data_dir, name, given).await?;
-        while let Some(bytes) = until_interrupted(asked.bytes()).await? {
+        while let Some(bytes) = until_interrupted(asked.is_live(), asked.bytes()).await? {
             out.write_all(&bytes)?;
             out.flush()?;
         }
@@ -205,13 +205,14 @@ async fn asked(data_dir: &Path, name: &str, given: &[(&str, String)]) -> Result<
     Ok(asked)
 }
 
-/// Whoever interrupts a live stream has seen enough: it has ended well.
+/// Whoever interrupts a live stream has seen enough: it has ended well. Of anything else the rest is missing.
 async fn until_interrupted<T>(
+    live: bool,
     next: impl Future<Output = Result<Option<T>, OperationError>>,
 ) -> Result<Option<T>, ExitError> {
     tokio::select! {
         next = next => Ok(next?),
-        () = interrupted() => Ok(None),
+        () = interrupted() => if live { Ok(None) } else { Err(ExitError::Failed("interrupted".to_owned())) },
     }
 }
 

@@ -242,13 +242,13 @@ mod tests {
         assert_eq!(
             lines[3..],
             [
-                "       2  08:15:01.250000  send     text                   13            hello, wörld",
-                "       3  08:15:02.000000  receive  binary                  3            00 ff 80",
-                "       4  08:15:03.000000  receive  ping                    1            70",
-                "       5  08:15:04.000000  send     text                    7  replaced  changed",
-                "       6  08:15:05.000000  send     text                    2            61 ff  (violation: text is not UTF-8)",
-                "       7  08:15:06.000000  receive  text                 4000            =1+1  (cut)",
-                "       8  08:15:07.000000  send     close                   5            1000 bye",
+                "       2  08:15:01.250000  send     text                    13            hello, wörld",
+                "       3  08:15:02.000000  receive  binary                   3            00 ff 80",
+                "       4  08:15:03.000000  receive  ping                     1            70",
+                "       5  08:15:04.000000  send     text                     7  replaced  changed",
+                "       6  08:15:05.000000  send     text                     2            61 ff  (violation: text is not UTF-8)",
+                "       7  08:15:06.000000  receive  text                  4000            =1+1  (cut)",
+                "       8  08:15:07.000000  send     close                    5            1000 bye",
             ]
         );
     }
@@ -265,11 +265,11 @@ mod tests {
         let lines = written(Rows::Mixed, Some(90), &items);
         assert_eq!(
             lines[1].trim_start(),
-            "7  08:15:00.000001           flow                                 open  ws://example.c…"
+            "7  08:15:00.000001           flow                                  open  ws://exam…"
         );
         assert!(lines[2].starts_with("     8#2  08:15:01.250000  send     text"));
         assert!(lines[3].contains("3 were missed"));
-        assert!(lines[4].contains("end 1000  wss://"));
+        assert!(lines[4].contains("end 1000  w"));
     }
 
     #[test]

@@ -205,8 +205,8 @@ mod tests {
     fn golden(kind: Kind, nth: usize) -> String {
         let (_, messages) = samples::websocket();
         let (_, exchange) = samples::http();
-        let of_kind = messages.iter().chain(&exchange).filter(|message| message.kind == kind);
-        serde_json::to_string(&object(of_kind.skip(nth).next().unwrap())).unwrap()
+        let mut of_kind = messages.iter().chain(&exchange).filter(|message| message.kind == kind);
+        serde_json::to_string(&object(of_kind.nth(nth).unwrap())).unwrap()
     }
 
     #[test]

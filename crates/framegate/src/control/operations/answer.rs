@@ -13,6 +13,7 @@ use crate::flow::{Flow, Message, Timestamp};
 
 /// One thing that an operation gives.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // a stream is nearly all messages, or all flows
 pub enum Item {
     /// The state of the proxy.
     Status(Status),

@@ -36,6 +36,7 @@ pub struct Running {
 
 /// What happens on the wire, as it goes on record.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // each is behind its own Arc
 pub enum Event {
     /// A flow opened or ended.
     Flow(Flow),

@@ -10,8 +10,6 @@ mod context;
 mod list;
 mod live;
 mod queries;
-#[cfg(test)]
-mod tests;
 
 pub use answer::{Answer, Item, OperationError, Status};
 pub use args::Args;

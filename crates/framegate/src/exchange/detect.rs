@@ -76,6 +76,8 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 mod tests {
     use std::io::Cursor;
 
+    use proptest::prelude::*;
+
     use super::super::samples::Memory;
     use super::*;
 
@@ -108,5 +110,39 @@ mod tests {
         let error = import(&mut Cursor::new(&file), Limits::default(), &mut memory).unwrap_err();
         assert!(error.to_string().starts_with("line 15: "), "{error}");
         assert_eq!(memory, Memory::default());
+    }
+
+    /// Either format with all samples, some of its bytes replaced.
+    fn damaged() -> impl Strategy<Value = Vec<u8>> {
+        let files: Vec<Vec<u8>> = [jsonl::export, har::export]
+            .map(|export| {
+                let mut file = Vec::new();
+                export(&mut Memory::samples(), &mut file).unwrap();
+                file
+            })
+            .into();
+        let bytes = prop::sample::select(br#"{}[],:"\\0192ex-."#.to_vec());
+        let damage = prop::collection::vec((any::<prop::sample::Index>(), bytes), 1..6);
+        (prop::sample::select(files), damage).prop_map(|(mut file, damage)| {
+            for (at, byte) in damage {
+                let at = at.index(file.len());
+                file[at] = byte;
+            }
+            file
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_imported_or_refused(file in damaged()) {
+            let mut memory = Memory::default();
+            match import(&mut Cursor::new(&file), Limits::default(), &mut memory) {
+                Ok(imported) => prop_assert_eq!(imported.flows, memory.0.len() as u64),
+                Err(error) => {
+                    prop_assert_eq!(&memory, &Memory::default());
+                    prop_assert!(!error.to_string().is_empty());
+                }
+            }
+        }
     }
 }

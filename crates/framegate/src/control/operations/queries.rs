@@ -45,7 +45,6 @@ pub(super) fn flows(call: Call) -> Work {
     reading(call, |reader, mut call| {
         let Some(reader) = reader else { return Ok(()) };
         let limit = call.args.limit(LIMIT);
-        // Where the newest begin: so many back from the end.
         let mut query = FlowQuery {
             limit: PAGE,
             newest_first: false,

@@ -133,12 +133,11 @@ fn put_payload(object: &mut Map<String, Value>, entry: &mut Entry, place: &Value
         _ => {
             let found = place.as_u64().and_then(|at| usize::try_from(at).ok());
             let found = found.and_then(|at| entry.messages.get_mut(at));
-            let chrome = found.ok_or_else(|| format!("`_webSocketMessages` has no element {place}"))?;
-            let text = chrome["opcode"] == json!(1);
-            object.insert(
-                if text { "body" } else { "raw_bytes" }.to_owned(),
-                chrome["data"].take(),
-            );
+            let chrome = found.and_then(Value::as_object_mut);
+            let chrome = chrome.ok_or_else(|| format!("`_webSocketMessages` has no element {place}"))?;
+            let text = chrome.get("opcode") == Some(&json!(1));
+            let data = chrome.get_mut("data").map(Value::take).unwrap_or_default();
+            object.insert(if text { "body" } else { "raw_bytes" }.to_owned(), data);
             return Ok(());
         }
     };

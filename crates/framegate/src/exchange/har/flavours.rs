@@ -275,6 +275,16 @@ fn an_error_names_the_entry() {
             "entry 1: `_framegate.messages[2]`: `_webSocketMessages` has no",
         ),
         (
+            "/log/entries/0/_webSocketMessages/0",
+            json!("hello"),
+            "entry 1: `_framegate.messages[2]`: `_webSocketMessages` has no element 0",
+        ),
+        (
+            "/log/entries/0/_webSocketMessages/0/data",
+            json!([]),
+            "entry 1: `_framegate.messages[2]`: invalid type",
+        ),
+        (
             "/log/entries/0/_framegate/messages",
             json!({}),
             "entry 1: `_framegate.messages`: is not an array",

@@ -17,6 +17,8 @@ mod retain;
 mod row;
 mod schema;
 mod search;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use error::StoreError;

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{StoreError, Writer, columns};
 use crate::flow::{FlowId, Timestamp};
 
-/// Messages that one step deletes.
+/// Messages that one step deletes, and the bytes of payload after which it ends in any case.
 const STEP_ROWS: usize = 2_000;
+const STEP_BYTES: u64 = 4 << 20;
 
 /// Pages that one step gives back to the file system.
 const STEP_PAGES: i64 = 1_000;
@@ -38,8 +39,11 @@ impl Writer {
             columns::clamp(bytes_max)
         };
         let mut gone = Vec::new();
-        let mut rows = STEP_ROWS;
-        while rows > 0 {
+        let mut step = Step {
+            rows: STEP_ROWS,
+            bytes: STEP_BYTES,
+        };
+        while !step.is_over() {
             let next = match unfinished(&self.connection).map_err(StoreError::sqlite(WHAT))? {
                 Some(flow) => flow,
                 None => match due(&self.connection, ended_before, bytes_max).map_err(StoreError::sqlite(WHAT))? {
@@ -51,15 +55,14 @@ impl Writer {
                     }
                 },
             };
-            let deleted = self.write(WHAT, |connection| delete_messages(connection, next, rows))?;
-            rows = rows.saturating_sub(deleted.max(1));
+            self.write(WHAT, |connection| delete_messages(connection, next, &mut step))?;
         }
         self.commit()?;
         for flow in gone {
             self.pending.remove(&flow);
         }
         let shrinking = self.shrink().map_err(StoreError::sqlite("shrink the database"))?;
-        Ok(rows == 0 || shrinking)
+        Ok(step.is_over() || shrinking)
     }
 
     /// The bytes of the database that are in use: what `store.bytes_max` is held against. Neither free pages of the
@@ -80,9 +83,25 @@ impl Writer {
             return Ok(false);
         }
         let pages = STEP_PAGES.min(free - SPARE_PAGES);
-        self.connection
-            .execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        // Each row is one page: only who reads them all frees them all.
+        let mut statement = self
+            .connection
+            .prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
         Ok(free - pages > SPARE_PAGES)
+    }
+}
+
+/// What one step may still delete.
+struct Step {
+    rows: usize,
+    bytes: u64,
+}
+
+impl Step {
+    fn is_over(&self) -> bool {
+        self.rows == 0 || self.bytes == 0
     }
 }
 
@@ -128,16 +147,26 @@ fn expire(connection: &Connection, flow: FlowId) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Deletes up to `rows` messages of a flow that is out of sight, and forgets it with the last one.
-fn delete_messages(connection: &Connection, flow: FlowId, rows: usize) -> rusqlite::Result<usize> {
-    let (first, last) = (columns::key(flow, 0), columns::key(flow, u32::MAX));
-    let up_to = "SELECT max(id), count(*) FROM
-        (SELECT id FROM messages WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3)";
-    let (up_to, found): (Option<i64>, u32) = connection
-        .prepare_cached(up_to)?
-        .query_row((first, last, columns::clamp(rows as u64)), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+/// Deletes messages of a flow that is out of sight, as many as the step allows, and forgets it with the last one.
+fn delete_messages(connection: &Connection, flow: FlowId, step: &mut Step) -> rusqlite::Result<()> {
+    let first = columns::key(flow, 0);
+    // The length stands in the row's header, so that the payload is not read.
+    let lengths = "SELECT id, octet_length(payload) FROM messages WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    let mut statement = connection.prepare_cached(lengths)?;
+    let mut rows = statement.query([first, columns::key(flow, u32::MAX)])?;
+    let mut up_to = None;
+    let all = loop {
+        if step.is_over() {
+            break false;
+        }
+        let Some(row) = rows.next()? else { break true };
+        up_to = Some(row.get::<_, i64>(0)?);
+        step.rows = step.rows.saturating_sub(1);
+        step.bytes = step
+            .bytes
+            .saturating_sub(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+    };
+    drop(rows);
     if let Some(up_to) = up_to {
         for sql in [
             "DELETE FROM words WHERE rowid BETWEEN ?1 AND ?2",
@@ -147,11 +176,12 @@ fn delete_messages(connection: &Connection, flow: FlowId, rows: usize) -> rusqli
             connection.prepare_cached(sql)?.execute([first, up_to])?;
         }
     }
-    let found = usize::try_from(found).unwrap_or(rows);
-    if found < rows {
+    if all {
         connection
             .prepare_cached("DELETE FROM expired WHERE flow = ?1")?
             .execute([flow.0])?;
+        // A flow without messages is work as well.
+        step.rows = step.rows.saturating_sub(1);
     }
-    Ok(found)
+    Ok(())
 }

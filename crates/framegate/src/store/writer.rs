@@ -201,7 +201,6 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Best effort: whoever wants to know whether it succeeded has called it before.
         let _ = self.commit();
-        let _ = self.connection.execute_batch("PRAGMA optimize");
     }
 }
 
@@ -230,23 +229,28 @@ pub(super) fn insert_flow(connection: &Connection, id: FlowId, opening: &Opening
         .map(drop)
 }
 
-/// The hot path: about one microsecond.
+/// The hot path: about one microsecond. Every value that is bound takes its share of it, so a message that has only what
+/// all have goes by a statement of its own.
 pub(super) fn insert_message(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()> {
+    let id = columns::key(row.flow, row.sequence);
+    let bits = columns::bits(row);
+    let wire_bytes = columns::clamp(row.wire_bytes);
+    let payload = columns::payload(row.payload);
     let size = (row.size != row.payload.len() as u64).then(|| columns::clamp(row.size));
     let frames = (row.frames != 1).then_some(row.frames);
+    let facts = columns::facts(row);
+    if size.is_none() && frames.is_none() && facts.is_none() && row.head.is_none() && row.original.is_none() {
+        let sql = "INSERT INTO messages (id, at, bits, wire_bytes, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
+        return connection
+            .prepare_cached(sql)?
+            .execute(params![id, row.at.0, bits, wire_bytes, payload])
+            .map(drop);
+    }
+    let original = row.original.map(columns::payload);
     connection
         .prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
         .execute(params![
-            columns::key(row.flow, row.sequence),
-            row.at.0,
-            columns::bits(row),
-            columns::clamp(row.wire_bytes),
-            size,
-            frames,
-            columns::facts(row),
-            row.head,
-            row.original.map(columns::payload),
-            columns::payload(row.payload),
+            id, row.at.0, bits, wire_bytes, size, frames, facts, row.head, original, payload
         ])
         .map(drop)
 }

@@ -28,6 +28,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<(), ExitError> {
     match command {
         Command::Run(args) => run(global, args),
         Command::Config { command } => configuration(global, command),
+        Command::Ca { command } => framegate::control::ca::run(&data_dir(global)?, command, &mut io::stdout().lock()),
         Command::Doctor(args) => {
             let loaded = load(global, &args.sets)?;
             framegate::control::doctor::run(&data_dir(global)?, &loaded, args.json, &mut io::stdout().lock())

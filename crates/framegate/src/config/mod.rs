@@ -196,3 +196,6 @@ fn warnings(settings: &Settings, variables: &[(String, String)]) -> Vec<String> 
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ const HEAD: &str = "\
      FRAMEGATE_BLESS=1 cargo test -p framegate --lib reference -->
 # Configuration
 
-Every setting has one dotted name, such as `limits.idle_ms`, and can be given in four places. The first of them that
+Every setting has one dotted name, such as `limits.idle_ms`, and can be given in several places. The first of them that
 has it decides:
 
 1. on the command line of `run`: `--set limits.idle_ms=60000`

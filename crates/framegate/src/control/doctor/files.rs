@@ -1,7 +1,7 @@
 //! What is in the data directory: its access, the certificate authority, the database.
 
 use std::fs::{self, Metadata};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
@@ -9,9 +9,8 @@ use rustls_pki_types::pem::PemObject;
 
 use super::Check;
 use crate::flow::Timestamp;
-
-/// What a database file begins with (SQLite file format, section 1.3).
-const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+use crate::store::{Reader, StoreError};
+use crate::tls::ca;
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -51,21 +50,19 @@ pub(super) fn database(data_dir: &Path) -> Check {
     let name = "database";
     let path = data_dir.join("framegate.db");
     let shown = path.display();
-    let mut first = Vec::new();
-    let read = fs::File::open(&path).and_then(|file| file.take(16).read_to_end(&mut first));
-    match read {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Check::ok(name, format!("{shown} is not there yet")).advise("framegate run creates it")
-        }
-        Err(error) => Check::fail(name, format!("{shown}: {error}")).advise("change its owner"),
-        Ok(0) => Check::ok(name, format!("{shown} is empty")),
-        Ok(_) if first != SQLITE_MAGIC => {
-            Check::fail(name, format!("{shown} is not an SQLite database")).advise("move it away")
-        }
+    match Reader::open(&path) {
         Ok(_) => {
             let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             Check::ok(name, format!("{shown}, {:.1} MiB", bytes as f64 / 1_048_576.0))
         }
+        Err(StoreError::Missing(_)) => {
+            Check::ok(name, format!("{shown} is not there yet")).advise("framegate run creates it")
+        }
+        Err(error @ StoreError::Older { .. }) => Check::warn(name, error.to_string()),
+        Err(error @ StoreError::Foreign(_)) => {
+            Check::fail(name, error.to_string()).advise("move it away, or name another directory with --data-dir")
+        }
+        Err(error) => Check::fail(name, error.to_string()),
     }
 }
 
@@ -81,8 +78,8 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn read(data_dir: &Path) -> Self {
-        let certificate = data_dir.join("ca").join("framegate-ca.cert.pem");
-        let key = data_dir.join("ca").join("framegate-ca.key.pem");
+        let certificate = ca::directory(data_dir).join(ca::CERTIFICATE_FILE);
+        let key = ca::directory(data_dir).join(ca::KEY_FILE);
         let der = fs::read(&certificate)
             .map_err(|error| format!("{}: {error}", certificate.display()))
             .and_then(|pem| match CertificateDer::from_pem_slice(&pem) {

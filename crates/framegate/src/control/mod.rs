@@ -6,5 +6,6 @@ pub mod run_file;
 pub mod api;
 pub mod client;
 pub mod cli;
+pub mod ca;
 pub mod doctor;
 pub mod exit;

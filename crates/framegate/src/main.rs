@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use framegate::config::cli::{Cli, Command, ConfigCommand, Global, RunArgs};
 use framegate::config::{self, Loaded};
+use framegate::control::cli;
 use framegate::control::exit::ExitError;
 use framegate::telemetry;
 
@@ -32,6 +33,12 @@ fn dispatch(global: &Global, command: &Command) -> Result<(), ExitError> {
             let loaded = load(global, &args.sets)?;
             framegate::control::doctor::run(&data_dir(global)?, &loaded, args.json, &mut io::stdout().lock())
         }
+        Command::Flows(args) => cli::flows(&data_dir(global)?, args),
+        Command::Messages(args) => cli::messages(&data_dir(global)?, args),
+        Command::Tail(args) => cli::tail(&data_dir(global)?, args),
+        Command::Search(args) => cli::search(&data_dir(global)?, args),
+        Command::Export(args) => cli::export(&data_dir(global)?, args),
+        Command::Import(args) => cli::import(&data_dir(global)?, args),
         other => Err(ExitError::Failed(format!("{other:?} is not wired to its function"))),
     }
 }

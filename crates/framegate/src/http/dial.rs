@@ -20,7 +20,12 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
     let left = || deadline.saturating_duration_since(Instant::now());
     let addresses = match timeout(left(), resolve(origin)).await {
         Ok(addresses) => addresses?,
-        Err(_) => return Err(Problem::too_slow(format!("looking up the host {:?} took too long", origin.host))),
+        Err(_) => {
+            return Err(Problem::too_slow(format!(
+                "looking up the host {:?} took too long",
+                origin.host
+            )));
+        }
     };
     let mut failure = None;
     for (index, addr) in addresses.iter().enumerate() {

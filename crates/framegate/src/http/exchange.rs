@@ -68,14 +68,12 @@ pub(super) async fn exchange(
         let mut link = match links.take(context, &onward.origin).await {
             Ok(link) => link,
             Err(no_link) => {
-                let record = record.unwrap_or_else(|| {
-                    Exchanged::without(context, onward.url(false), started_at, no_link.addr)
-                });
+                let record =
+                    record.unwrap_or_else(|| Exchanged::without(context, onward.url(false), started_at, no_link.addr));
                 return refuse(client, request, Some(record), no_link.problem).await;
             }
         };
-        let record_now =
-            record.get_or_insert_with(|| Exchanged::with(context, onward.url(false), started_at, &link));
+        let record_now = record.get_or_insert_with(|| Exchanged::with(context, onward.url(false), started_at, &link));
         let attempt = Attempt {
             context,
             request,
@@ -125,7 +123,14 @@ impl Attempt<'_> {
         let mut there = pin!(async {
             server_write.write_all(self.head).await.map_err(BodyFault::Write)?;
             server_write.flush().await.map_err(BodyFault::Write)?;
-            body::pass(&mut client_read, &mut client.buffer, &mut server_write, self.framing, &self.sent).await?;
+            body::pass(
+                &mut client_read,
+                &mut client.buffer,
+                &mut server_write,
+                self.framing,
+                &self.sent,
+            )
+            .await?;
             self.sent_at.set(Some(Timestamp::now()));
             Ok(())
         });
@@ -137,7 +142,16 @@ impl Attempt<'_> {
                 return Err(AnswerFault::Unasked);
             }
             let method = self.request.method();
-            pass_response(&mut server_read, buffer, &mut client_write, head, method, &self.answer, &self.received).await
+            pass_response(
+                &mut server_read,
+                buffer,
+                &mut client_write,
+                head,
+                method,
+                &self.answer,
+                &self.received,
+            )
+            .await
         });
         let mut outcome = Outcome {
             request: None,
@@ -156,7 +170,8 @@ impl Attempt<'_> {
                 answer = &mut back => outcome.answer = Some(answer),
             }
         }
-        let may_go_on = matches!(outcome.answer, Some(Ok(()))) && self.answer.get().is_some_and(|head| head.keep_alive());
+        let may_go_on =
+            matches!(outcome.answer, Some(Ok(()))) && self.answer.get().is_some_and(|head| head.keep_alive());
         let is_awaited = !self.request.has_token("Expect", "100-continue") || self.sent.borrow().wire_bytes > 0;
         if outcome.request.is_none() && may_go_on && is_awaited {
             // The server answered early and goes on reading.
@@ -189,9 +204,9 @@ impl Attempt<'_> {
             (Some(Err(BodyFault::Form(BodyError::Truncated) | BodyFault::Read(_))), None) => Some(
                 Problem::bad_request("the client's connection ended in the middle of its request"),
             ),
-            (Some(Err(BodyFault::Form(error))), None) => {
-                Some(Problem::bad_request(format!("the client's request body is malformed: {error}")))
-            }
+            (Some(Err(BodyFault::Form(error))), None) => Some(Problem::bad_request(format!(
+                "the client's request body is malformed: {error}"
+            ))),
             _ => None,
         };
         let Some(answer) = self.answer.get() else {
@@ -213,7 +228,11 @@ impl Attempt<'_> {
         if keeps && link.conn.buffer.is_empty() {
             links.keep(link);
         }
-        if keeps && self.request.keep_alive() { Step::KeepAlive } else { Step::Close }
+        if keeps && self.request.keep_alive() {
+            Step::KeepAlive
+        } else {
+            Step::Close
+        }
     }
 }
 
@@ -231,7 +250,11 @@ where
 {
     let mut is_silent = true;
     loop {
-        let parsed = if buffer.is_empty() { None } else { ResponseHead::parse(buffer, limits).map_err(AnswerFault::Head)? };
+        let parsed = if buffer.is_empty() {
+            None
+        } else {
+            ResponseHead::parse(buffer, limits).map_err(AnswerFault::Head)?
+        };
         if let Some(head) = parsed {
             buffer.advance(head.raw().len());
             is_silent = false;
@@ -248,7 +271,11 @@ where
         buffer.reserve(HEAD_READ_BYTES);
         match server.read_buf(buffer).await {
             Ok(0) | Err(_) if is_silent && buffer.is_empty() => return Err(AnswerFault::Silent),
-            Ok(0) => return Err(AnswerFault::Broken("it ended in the middle of the response's head".to_owned())),
+            Ok(0) => {
+                return Err(AnswerFault::Broken(
+                    "it ended in the middle of the response's head".to_owned(),
+                ));
+            }
             Ok(_) => {}
             Err(error) => return Err(AnswerFault::Broken(error.to_string())),
         }
@@ -273,11 +300,13 @@ where
     let head = sent.get_or_init(|| head);
     client.write_all(head.raw()).await.map_err(AnswerFault::Client)?;
     client.flush().await.map_err(AnswerFault::Client)?;
-    body::pass(server, buffer, client, framing, received).await.map_err(|fault| match fault {
-        BodyFault::Read(error) => AnswerFault::Broken(error.to_string()),
-        BodyFault::Form(error) => AnswerFault::Body(error),
-        BodyFault::Write(error) => AnswerFault::Client(error),
-    })
+    body::pass(server, buffer, client, framing, received)
+        .await
+        .map_err(|fault| match fault {
+            BodyFault::Read(error) => AnswerFault::Broken(error.to_string()),
+            BodyFault::Form(error) => AnswerFault::Body(error),
+            BodyFault::Write(error) => AnswerFault::Client(error),
+        })
 }
 
 /// Sends the proxy's own answer. A client that has gone does not matter any more.

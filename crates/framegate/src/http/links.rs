@@ -110,6 +110,8 @@ async fn secure(context: &Context, origin: &Origin, tcp: TcpStream) -> Result<(C
             };
             Err(Problem::bad_gateway(kind, error.to_string()))
         }
-        Err(_) => Err(Problem::too_slow(format!("the server {origin} did not finish the TLS handshake"))),
+        Err(_) => Err(Problem::too_slow(format!(
+            "the server {origin} did not finish the TLS handshake"
+        ))),
     }
 }

@@ -47,14 +47,22 @@ impl Problem {
             HeadError::Version => 505,
             _ => 400,
         };
-        Self::new(status, "bad-request", format!("the client's request is malformed: {error}"))
+        Self::new(
+            status,
+            "bad-request",
+            format!("the client's request is malformed: {error}"),
+        )
     }
 
     /// The request for a WebSocket is not as RFC 6455 wants it.
     pub(crate) fn bad_upgrade(bad: &BadUpgrade) -> Self {
         Self {
             headers: bad.headers(),
-            ..Self::new(bad.status, "bad-upgrade", format!("the client's upgrade is not valid: {}", bad.why))
+            ..Self::new(
+                bad.status,
+                "bad-upgrade",
+                format!("the client's upgrade is not valid: {}", bad.why),
+            )
         }
     }
 

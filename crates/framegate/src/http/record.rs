@@ -81,7 +81,11 @@ impl Exchanged {
             more.push(("incomplete".to_owned(), "true".to_owned()));
         }
         self.flow.http(&HttpMessage {
-            direction: if kind == Kind::Request { Direction::Send } else { Direction::Receive },
+            direction: if kind == Kind::Request {
+                Direction::Send
+            } else {
+                Direction::Receive
+            },
             kind,
             at,
             head,

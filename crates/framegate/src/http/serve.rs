@@ -102,26 +102,29 @@ async fn next_request(context: &Context, client: &mut Conn, is_first: bool) -> R
         Err(_) => Err(Some(Problem::new(
             408,
             "client-too-slow",
-            format!("the request's head was not complete within {} ms", context.settings.limits.handshake_ms),
+            format!(
+                "the request's head was not complete within {} ms",
+                context.settings.limits.handshake_ms
+            ),
         ))),
     }
 }
 
 /// Deals with one request.
-async fn step(
-    context: &Context,
-    client: &mut Conn,
-    door: &dyn Door,
-    links: &mut Links,
-    request: &RequestHead,
-) -> Step {
+async fn step(context: &Context, client: &mut Conn, door: &dyn Door, links: &mut Links, request: &RequestHead) -> Step {
     let onward = match check(request).and_then(|()| door.route(request)) {
         Ok(Route::Server(onward)) => onward,
         Ok(Route::Connect(origin)) if matches!(request.framing(), Ok(Framing::Empty | Framing::Length(0))) => {
             return Step::Connect(origin);
         }
         Ok(Route::Connect(_)) => {
-            return refuse(client, request, None, Problem::bad_request("the client's CONNECT has a body")).await;
+            return refuse(
+                client,
+                request,
+                None,
+                Problem::bad_request("the client's CONNECT has a body"),
+            )
+            .await;
         }
         Ok(Route::OwnPage(path)) => return own_page(context, client, request, &path).await,
         Err(problem) => return refuse(client, request, None, problem).await,

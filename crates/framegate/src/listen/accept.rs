@@ -90,7 +90,11 @@ impl Slots {
     async fn take(self: &Arc<Self>, max: usize) -> Slot {
         loop {
             let free = |taken| (taken < max).then_some(taken + 1);
-            if self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).is_ok() {
+            if self
+                .taken
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, free)
+                .is_ok()
+            {
                 return Slot(Arc::clone(self));
             }
             // A slot that was freed since is not missed: `notify_one` leaves a permit behind.

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::http::RequestHead;
 
+use super::connection::{Then, Tunnel};
 use crate::flow::{FlowType, Opening, Timestamp};
 use crate::http::{
     Conn, Context, Door, Exchanged, Links, Next, Onward, Origin, Problem, Route, Step, dial, failed, opening, refuse,
@@ -18,31 +19,14 @@ use crate::http::{
 };
 use crate::net::{Rewind, Stream};
 use crate::record::FlowTap;
-use crate::relay::{Leg, Policy};
+use crate::relay::Leg;
 use crate::tls::{Hello, server_name};
-use crate::upgrade::{Handover, leg};
+use crate::upgrade::leg;
 
 /// A request line that is longer is not taken for one.
 const REQUEST_LINE_BYTES_MAX: usize = 8 << 10;
 /// A ClientHello that is longer is not waited for; see [`server_name`].
 const HELLO_BYTES_MAX: usize = 128 << 10;
-
-/// Everything that the relay needs for a tunnel.
-#[derive(Debug)]
-pub(super) struct Tunnel {
-    pub(super) client: Leg,
-    pub(super) server: Leg,
-    pub(super) policy: Policy,
-    pub(super) flow: FlowTap,
-}
-
-/// What a tunnel turned out to be.
-#[derive(Debug)]
-pub(super) enum Then {
-    Closed,
-    WebSocket(Handover),
-    Tunnel(Tunnel),
-}
 
 /// The inside of a tunnel whose content is HTTP: all requests go where CONNECT wanted to.
 struct Inside(Origin);
@@ -50,7 +34,11 @@ struct Inside(Origin);
 impl Door for Inside {
     fn route(&self, request: &RequestHead) -> Result<Route, Problem> {
         if request.method() == "CONNECT" {
-            return Err(Problem::new(405, "bad-request", "a tunnel cannot be opened inside a tunnel"));
+            return Err(Problem::new(
+                405,
+                "bad-request",
+                "a tunnel cannot be opened inside a tunnel",
+            ));
         }
         Ok(Route::Server(Onward {
             origin: self.0.clone(),
@@ -73,7 +61,11 @@ pub(super) async fn connect(context: Context, mut client: Conn, request: &Reques
             return Then::Closed;
         }
     };
-    if client.send(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
+    if client
+        .send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        .await
+        .is_err()
+    {
         return Then::Closed;
     }
     let entry = Entry {
@@ -178,7 +170,11 @@ async fn sniff(context: &Context, client: &mut Conn, server: &TcpStream) -> Cont
         if let Some(content) = classify(&client.buffer) {
             return content;
         }
-        let patience = if client.buffer.is_empty() { Duration::from_millis(sniff_ms) } else { context.handshake() };
+        let patience = if client.buffer.is_empty() {
+            Duration::from_millis(sniff_ms)
+        } else {
+            context.handshake()
+        };
         let is_silent = client.buffer.is_empty();
         tokio::select! {
             read = client.read_more() => match read {
@@ -221,7 +217,8 @@ fn is_request_line(first: &[u8]) -> Option<bool> {
     let line_end = first.iter().position(|&byte| byte == b'\n');
     let line = &first[..line_end.unwrap_or(first.len())];
     let method = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-') {
+    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
+    {
         return Some(false);
     }
     match line_end {

@@ -12,13 +12,13 @@ use wire::http::RequestHead;
 
 use super::World;
 use super::accept::Slot;
-use super::connect::{Tunnel, connect};
+use super::connect::connect;
 use super::regular::Regular;
 use super::reverse::Reverse;
 use crate::config::Mode;
 use crate::http::{self, Conn, Context, Links, Next, Problem, Route, serve};
-use crate::record::Tap;
-use crate::relay;
+use crate::record::{FlowTap, Tap};
+use crate::relay::{self, Leg, Policy};
 use crate::upgrade::Handover;
 
 /// What the connections of one thread share.
@@ -73,8 +73,18 @@ impl http::Door for Door {
     }
 }
 
+/// Everything that the relay needs for a tunnel.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    pub(super) client: Leg,
+    pub(super) server: Leg,
+    pub(super) policy: Policy,
+    pub(super) flow: FlowTap,
+}
+
 /// What a connection becomes after HTTP.
-enum Then {
+#[derive(Debug)]
+pub(super) enum Then {
     Closed,
     WebSocket(Handover),
     Tunnel(Tunnel),
@@ -143,16 +153,6 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
             client,
             request,
             origin,
-        } => Box::pin(connect(context, client, &request, origin)).await.into(),
-    }
-}
-
-impl From<super::connect::Then> for Then {
-    fn from(then: super::connect::Then) -> Self {
-        match then {
-            super::connect::Then::Closed => Self::Closed,
-            super::connect::Then::WebSocket(handover) => Self::WebSocket(handover),
-            super::connect::Then::Tunnel(tunnel) => Self::Tunnel(tunnel),
-        }
+        } => Box::pin(connect(context, client, &request, origin)).await,
     }
 }

@@ -24,7 +24,11 @@ impl Reverse {
 impl Door for Reverse {
     fn route(&self, request: &RequestHead) -> Result<Route, Problem> {
         if request.method() == "CONNECT" {
-            return Err(Problem::new(405, "bad-request", "this door leads to one server; it opens no tunnels"));
+            return Err(Problem::new(
+                405,
+                "bad-request",
+                "this door leads to one server; it opens no tunnels",
+            ));
         }
         let target = request.target();
         // A server has to take absolute-form too (RFC 9112 §3.2.2).

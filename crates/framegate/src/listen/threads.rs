@@ -43,7 +43,9 @@ pub(super) fn start(mut doors: Vec<Bound>, threads: usize, world: World) -> Resu
         let thread = std::thread::Builder::new()
             .name(format!("connections-{index}"))
             .spawn(move || {
-                let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default());
                 match runtime {
                     Ok(runtime) => {
                         let _ = started.send(Ok(()));

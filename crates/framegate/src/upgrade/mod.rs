@@ -87,7 +87,10 @@ pub(crate) async fn upgrade(
             Err(_) => {
                 let record = Exchanged::with(context, url, started_at, &link);
                 let limit = context.settings.limits.handshake_ms;
-                let detail = format!("the server {} did not answer the upgrade within {limit} ms", onward.origin);
+                let detail = format!(
+                    "the server {} did not answer the upgrade within {limit} ms",
+                    onward.origin
+                );
                 return refuse(client, request, Some(record), Problem::too_slow(detail)).await;
             }
         }
@@ -98,7 +101,9 @@ pub(crate) async fn upgrade(
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
     let (negotiated, notes) = agreed(asked, &answer);
-    let mut flow = context.tap.open(websocket_opening(context, url, started_at, &link, &answer));
+    let mut flow = context
+        .tap
+        .open(websocket_opening(context, url, started_at, &link, &answer));
     record_upgrade(&mut flow, request, started_at, &answer, answered_at, notes);
     if let Err(error) = client.send(answer.raw()).await {
         flow.end(failed(format!("the client did not take the server's 101: {error}")));
@@ -142,7 +147,16 @@ async fn refused_by_server(
     let is_last = !request.keep_alive()
         || !answer.keep_alive()
         || matches!(answer.framing(request.method()), Ok(Framing::UntilClose) | Err(_));
-    let passed = pass_response(stream, buffer, &mut client.stream, answer, request.method(), &sent, &received).await;
+    let passed = pass_response(
+        stream,
+        buffer,
+        &mut client.stream,
+        answer,
+        request.method(),
+        &sent,
+        &received,
+    )
+    .await;
     let Some(answer) = sent.get() else {
         let problem = passed.err().unwrap_or(AnswerFault::Silent).problem(&link);
         return refuse(client, request, Some(record), problem).await;
@@ -220,7 +234,13 @@ fn record_upgrade(
     let mut asked = message(Kind::UpgradeRequest, Direction::Send, asked_at, request.raw(), method);
     asked.wire_bytes = request.raw().len() as u64;
     flow.http(&asked);
-    let mut answered = message(Kind::UpgradeResponse, Direction::Receive, answered_at, answer.raw(), notes);
+    let mut answered = message(
+        Kind::UpgradeResponse,
+        Direction::Receive,
+        answered_at,
+        answer.raw(),
+        notes,
+    );
     answered.wire_bytes = answer.raw().len() as u64;
     flow.http(&answered);
 }

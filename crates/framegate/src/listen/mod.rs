@@ -94,3 +94,6 @@ pub fn start(modes: &[Mode], threads: usize, world: World) -> Result<Listening, 
     let threads = threads::start(doors, threads, world)?;
     Ok(Listening { doors: bound, threads })
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,6 @@ pub(crate) struct Context {
     /// Addresses that must not be dialled from this door, because they lead back to it.
     pub(crate) loops: Rc<[SocketAddr]>,
     pub(crate) stop_accepting: CancellationToken,
-    pub(crate) close_now: CancellationToken,
 }
 
 impl Context {

@@ -14,7 +14,7 @@ use super::{Context, Origin, Problem};
 /// # Errors
 ///
 /// 502 if there is no such host or none of its addresses takes a connection, 504 if that takes too long, 508 if an
-/// address is the door's own.
+/// address is the door's own, 503 if the system gives no socket.
 pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStream, SocketAddr), Problem> {
     let deadline = Instant::now() + context.handshake();
     let left = || deadline.saturating_duration_since(Instant::now());
@@ -48,6 +48,14 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
         }
     }
     Err(match failure {
+        Some((_, error)) if is_ours(&error) => {
+            tracing::error!(%error, "no server can be reached");
+            Problem::new(
+                503,
+                "no-resources",
+                format!("the proxy can open no further connection: {error}"),
+            )
+        }
         Some((addr, error)) if error.kind() == io::ErrorKind::TimedOut => {
             Problem::too_slow(format!("the server {origin} ({addr}) does not answer"))
         }
@@ -70,6 +78,13 @@ async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Problem> {
             format!("the host {:?} cannot be found: {error}", origin.host),
         )),
     }
+}
+
+/// The system gives this process no more of something. There is no kind of error for it.
+fn is_ours(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    error.kind() == io::ErrorKind::OutOfMemory || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// What went wrong, without the number that the system has for it.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -79,7 +80,9 @@ impl Links {
     }
 
     /// Keeps a connection for the next request.
-    pub(crate) fn keep(&mut self, link: Link) {
+    pub(crate) fn keep(&mut self, mut link: Link) {
+        // An idle connection needs no room.
+        link.conn.buffer = BytesMut::new();
         self.idle = Some(link);
     }
 

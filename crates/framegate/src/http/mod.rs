@@ -27,4 +27,4 @@ pub(crate) use origin::{Origin, parse_authority};
 pub(crate) use problem::Problem;
 pub(crate) use record::{Exchanged, failed, opening, whole};
 pub(crate) use route::{Door, Onward, Route};
-pub(crate) use serve::{Next, Step, refuse, serve};
+pub(crate) use serve::{Connect, Next, Step, refuse, serve};

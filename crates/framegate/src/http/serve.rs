@@ -17,14 +17,18 @@ use crate::upgrade::{Handover, upgrade as upgrade_to_websocket};
 pub(crate) enum Next {
     /// It has ended.
     Closed,
-    /// The client asked for a tunnel to that server, which was not dialled yet.
-    Connect {
-        client: Conn,
-        request: RequestHead,
-        origin: Origin,
-    },
+    /// The client asked for a tunnel.
+    Connect(Box<Connect>),
     /// It has become a WebSocket.
-    WebSocket(Handover),
+    WebSocket(Box<Handover>),
+}
+
+/// A client that waits for a tunnel to a server, which was not dialled yet.
+#[derive(Debug)]
+pub(crate) struct Connect {
+    pub(crate) client: Conn,
+    pub(crate) request: RequestHead,
+    pub(crate) origin: Origin,
 }
 
 /// What follows one request.
@@ -50,6 +54,7 @@ pub(crate) async fn serve(context: &Context, mut client: Conn, door: &dyn Door, 
             Ok(request) => request,
             Err(None) => return Next::Closed,
             Err(Some(problem)) => {
+                tracing::debug!(client = %context.client_addr, problem = problem.detail, "no request");
                 let (head, body) = problem.response();
                 let _ = client.send(format!("{head}{body}").as_bytes()).await;
                 client.linger(context.close()).await;
@@ -66,13 +71,13 @@ pub(crate) async fn serve(context: &Context, mut client: Conn, door: &dyn Door, 
             }
             Step::Abort => return Next::Closed,
             Step::Connect(origin) => {
-                return Next::Connect {
+                return Next::Connect(Box::new(Connect {
                     client,
                     request,
                     origin,
-                };
+                }));
             }
-            Step::WebSocket(agreed) => return Next::WebSocket(agreed.with(context, client)),
+            Step::WebSocket(agreed) => return Next::WebSocket(Box::new(agreed.with(context, client))),
         }
     }
 }

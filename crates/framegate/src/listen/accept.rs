@@ -40,8 +40,7 @@ pub(super) fn bind(modes: &[Mode], threads: usize) -> Result<Vec<Bound>, ListenE
                     listeners,
                 })
                 .map_err(|source| ListenError::Bind {
-                    mode: mode.clone(),
-                    addr: mode.addr(),
+                    mode: Box::new(mode.clone()),
                     source,
                 })
         })

@@ -14,8 +14,8 @@ use wire::http::RequestHead;
 use super::connection::{Then, Tunnel};
 use crate::flow::{FlowType, Opening, Timestamp};
 use crate::http::{
-    Conn, Context, Door, Exchanged, Links, Next, Onward, Origin, Problem, Route, Step, dial, failed, opening, refuse,
-    serve,
+    Conn, Connect, Context, Door, Exchanged, Links, Next, Onward, Origin, Problem, Route, Step, dial, failed, opening,
+    refuse, serve,
 };
 use crate::net::{Rewind, Stream};
 use crate::record::FlowTap;
@@ -50,13 +50,18 @@ impl Door for Inside {
 }
 
 /// Opens the tunnel and finds out what it is for.
-pub(super) async fn connect(context: Context, mut client: Conn, request: &RequestHead, mut origin: Origin) -> Then {
+pub(super) async fn connect(context: Context, asked: Connect) -> Then {
+    let Connect {
+        mut client,
+        request,
+        mut origin,
+    } = asked;
     let started_at = Timestamp::now();
     let (tcp, addr) = match dial(&context, &origin).await {
         Ok(dialled) => dialled,
         Err(problem) => {
             let record = Exchanged::without(&context, origin.to_string(), started_at, None);
-            let _: Step = refuse(&mut client, request, Some(record), problem).await;
+            let _: Step = refuse(&mut client, &request, Some(record), problem).await;
             client.linger(context.close()).await;
             return Then::Closed;
         }
@@ -107,7 +112,7 @@ impl Entry {
     }
 
     fn tunnel(self, client: Conn, tcp: TcpStream) -> Then {
-        Then::Tunnel(Tunnel {
+        Then::Tunnel(Box::new(Tunnel {
             client: leg(client),
             server: Leg {
                 stream: tcp.into(),
@@ -115,7 +120,7 @@ impl Entry {
             },
             policy: self.context.policy(),
             flow: self.open(),
-        })
+        }))
     }
 
     async fn intercept(mut self, client: Conn, tcp: TcpStream, origin: Origin) -> Then {
@@ -144,7 +149,7 @@ impl Entry {
 async fn serve_inside(context: &Context, client: Conn, origin: Origin, tcp: TcpStream, addr: SocketAddr) -> Then {
     match serve(context, client, &Inside(origin), Links::dialled(tcp, addr)).await {
         Next::WebSocket(handover) => Then::WebSocket(handover),
-        Next::Closed | Next::Connect { .. } => Then::Closed,
+        Next::Closed | Next::Connect(_) => Then::Closed,
     }
 }
 

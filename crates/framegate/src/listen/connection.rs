@@ -4,10 +4,12 @@
 //! when the connection becomes a WebSocket or a tunnel: those live long, and there are many of them.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use wire::http::RequestHead;
 
 use super::World;
@@ -86,8 +88,8 @@ pub(super) struct Tunnel {
 #[derive(Debug)]
 pub(super) enum Then {
     Closed,
-    WebSocket(Handover),
-    Tunnel(Tunnel),
+    WebSocket(Box<Handover>),
+    Tunnel(Box<Tunnel>),
 }
 
 /// Carries one connection. `slot` is its place under `limits.connections_max`.
@@ -99,23 +101,43 @@ pub(super) async fn connection(
     slot: Slot,
 ) {
     let close_now = thread.world.close_now.clone();
-    match Box::pin(in_http(tcp, client_addr, door, thread)).await {
-        Then::Closed => {}
-        Then::WebSocket(Handover {
-            client,
-            server,
-            negotiated,
-            policy,
-            flow,
-        }) => relay::websocket(client, server, &negotiated, &policy, flow, &close_now).await,
-        Then::Tunnel(Tunnel {
-            client,
-            server,
-            policy,
-            flow,
-        }) => relay::tunnel(client, server, &policy, flow, &close_now).await,
+    let then = Box::pin(in_http(tcp, client_addr, door, thread)).await;
+    if let Some(relayed) = then.relay(close_now) {
+        relayed.await;
     }
     drop(slot);
+}
+
+impl Then {
+    /// The rest of the connection's life, in a future that is no larger than it needs.
+    fn relay(self, close_now: CancellationToken) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+        match self {
+            Self::Closed => None,
+            Self::WebSocket(handover) => {
+                let Handover {
+                    client,
+                    server,
+                    negotiated,
+                    policy,
+                    flow,
+                } = *handover;
+                Some(Box::pin(async move {
+                    relay::websocket(client, server, &negotiated, &policy, flow, &close_now).await;
+                }))
+            }
+            Self::Tunnel(tunnel) => {
+                let Tunnel {
+                    client,
+                    server,
+                    policy,
+                    flow,
+                } = *tunnel;
+                Some(Box::pin(async move {
+                    relay::tunnel(client, server, &policy, flow, &close_now).await;
+                }))
+            }
+        }
+    }
 }
 
 async fn in_http(tcp: TcpStream, client_addr: SocketAddr, door: Rc<Door>, thread: Rc<Thread>) -> Then {
@@ -144,15 +166,22 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
         client_tls: None,
         loops: Rc::clone(&door.loops),
         stop_accepting: world.stop_accepting.clone(),
-        close_now: world.close_now.clone(),
     };
     match serve(&context, Conn::new(tcp.into()), door, Links::default()).await {
         Next::Closed => Then::Closed,
         Next::WebSocket(handover) => Then::WebSocket(handover),
-        Next::Connect {
-            client,
-            request,
-            origin,
-        } => Box::pin(connect(context, client, &request, origin)).await,
+        Next::Connect(asked) => Box::pin(connect(context, *asked)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every open connection has one of these besides its relay.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(super::connection) <= 256, "{} bytes", size(super::connection));
     }
 }

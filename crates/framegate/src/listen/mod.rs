@@ -67,12 +67,10 @@ impl Listening {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {addr} for {mode}: {source}")]
+    #[error("cannot listen on {} for {mode}: {source}", mode.addr())]
     Bind {
         /// The door.
-        mode: Mode,
-        /// Its address.
-        addr: SocketAddr,
+        mode: Box<Mode>,
         /// What the system says.
         source: io::Error,
     },

@@ -5,6 +5,7 @@ use rustls_pki_types::pem::PemObject;
 
 use super::mode::{Mode, parse_addr};
 use super::schema::Form;
+use crate::tls::HostPatterns;
 
 /// An address to listen on.
 pub(super) const ADDR: Form = Form {
@@ -28,13 +29,10 @@ pub(super) const DOOR: Form = Form {
 
 /// Whose hosts something goes for.
 pub(super) const HOST_PATTERN: Form = Form {
-    what: "a host name or pattern, such as \"example.com\" or \"*.example.com\"",
-    check: |text| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_*:[]".contains(&byte);
-        if text.is_empty() || !text.bytes().all(fits) {
-            return Err("that is not a host name, an address or a pattern of one".to_owned());
-        }
-        Ok(text.to_owned())
+    what: "a host pattern, such as \"example.com\", \"*.example.com\", \"192.0.2.7\" or \"10.0.0.0/8\"",
+    check: |text| match HostPatterns::parse(&[text]) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     },
     private: false,
 };

@@ -11,12 +11,16 @@ mod sources;
 mod check;
 mod later;
 mod error;
+mod show;
+mod reference;
+pub mod cli;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use error::{ConfigError, Problem};
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
+pub use reference::reference_markdown;
 pub use schema::{Form, Kind, Section, Setting};
 pub use settings::{
     Limits, Listen, Log, LogFormat, LogLevel, OnError, OnFull, Profile, Record, SECTIONS, Settings, Store, Tls,
@@ -83,6 +87,26 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
         let ours = name.starts_with("FRAMEGATE_") || name == GATEWAY_PORT;
         ours.then(|| (name.to_owned(), value.to_string_lossy().into_owned()))
     })
+}
+
+/// The variables that tell clients which proxy to use, as they are set for this process. The proxy does not go by them.
+#[must_use]
+pub fn proxy_variables() -> Vec<(String, String)> {
+    let names = [
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "ws_proxy",
+        "wss_proxy",
+        "no_proxy",
+    ];
+    let ours = |name: &str| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+    let mut variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_string_lossy().into_owned())))
+        .filter(|(name, value)| ours(name) && !value.is_empty())
+        .collect();
+    variables.sort();
+    variables
 }
 
 /// The variable that asks for a gateway door.
@@ -172,3 +196,6 @@ fn warnings(settings: &Settings, variables: &[(String, String)]) -> Vec<String> 
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;

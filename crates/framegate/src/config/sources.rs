@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -227,20 +226,4 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
     (line, column)
-}
-
-/// What is written into a JSON document for an origin.
-#[derive(Serialize)]
-pub(super) struct OriginJson {
-    origin: &'static str,
-    place: Option<String>,
-}
-
-impl From<&Origin> for OriginJson {
-    fn from(origin: &Origin) -> Self {
-        Self {
-            origin: origin.kind(),
-            place: origin.place(),
-        }
-    }
 }

@@ -1,1 +1,5 @@
 //! control.
+
+pub mod ca;
+pub mod doctor;
+pub mod exit;

@@ -47,16 +47,18 @@ impl ClientSide {
             .await
             .map_err(from_client)?;
         let asked_for = start.client_hello().server_name().and_then(Host::parse);
-        let host = asked_for.or_else(|| Host::parse(authority_host)).ok_or_else(|| {
-            TlsError::new(
+        let Some(host) = asked_for.or_else(|| Host::parse(authority_host)) else {
+            // Without a certificate this can only fail, but the client gets its alert.
+            let _ = start.into_stream(Arc::new(self.base.clone())).await;
+            return Err(TlsError::new(
                 Fault::Client,
                 Reason::NoHost,
                 format!(
                     "the client names no host that a certificate can be made for (\"{}\")",
                     authority_host.escape_default()
                 ),
-            )
-        })?;
+            ));
+        };
         let leaf = self.ca.leaf(&host)?;
         let mut config = self.base.clone();
         config.cert_resolver = Arc::new(SingleCertAndKey::from(leaf));

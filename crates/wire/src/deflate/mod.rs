@@ -2,4 +2,4 @@
 
 pub mod params;
 
-pub use params::Params;
+pub use params::{Params, ParamsError};

@@ -208,3 +208,105 @@ fn window_bits(name: &'static str, value: &str) -> Result<u8, ParamsError> {
         _ => Err(ParamsError::WindowBits(name)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Splits `a=b; c` as far as these tests need it.
+    fn split(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+        text.split(';')
+            .map(str::trim)
+            .filter(|param| !param.is_empty())
+            .map(|param| {
+                param
+                    .split_once('=')
+                    .map_or((param, None), |(name, value)| (name, Some(value)))
+            })
+    }
+
+    #[test]
+    fn an_answer_may_have_all_four_in_any_case() {
+        let text = "client_max_window_bits=8; SERVER_no_context_takeover; client_no_context_takeover; \
+                    server_max_window_bits=15";
+        let params = Params {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: 15,
+            client_max_window_bits: 8,
+        };
+        assert_eq!(Params::of_answer(split(text)), Ok(params));
+        assert_eq!(Params::of_answer(split("")), Ok(Params::default()));
+    }
+
+    #[test]
+    fn invalid_parameters_are_refused() {
+        for (text, error) in [
+            ("window_bits=8", ParamsError::Unknown("window_bits".into())),
+            (
+                "server_no_context_takeover=1",
+                ParamsError::Value("server_no_context_takeover"),
+            ),
+            (
+                "client_no_context_takeover; client_no_context_takeover",
+                ParamsError::Repeated("client_no_context_takeover"),
+            ),
+            (
+                "server_max_window_bits=9; server_max_window_bits=9",
+                ParamsError::Repeated("server_max_window_bits"),
+            ),
+            (
+                "client_max_window_bits; client_max_window_bits=9",
+                ParamsError::Repeated("client_max_window_bits"),
+            ),
+            ("server_max_window_bits", ParamsError::NoValue("server_max_window_bits")),
+        ] {
+            assert_eq!(Params::of_answer(split(text)), Err(error.clone()), "answer {text}");
+            assert_eq!(Offered::parse(split(text)), Err(error), "offer {text}");
+        }
+        for value in ["7", "16", "08", "+8", "8 ", "", "1e1", "255", "264"] {
+            for name in [SERVER_MAX_WINDOW_BITS, CLIENT_MAX_WINDOW_BITS] {
+                let params = [(name, Some(value))];
+                assert_eq!(
+                    Params::of_answer(params),
+                    Err(ParamsError::WindowBits(name)),
+                    "{value:?}"
+                );
+                assert_eq!(Offered::parse(params), Err(ParamsError::WindowBits(name)), "{value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_offer_may_leave_the_client_window_open() {
+        let text = "client_max_window_bits";
+        let offer = Offered::parse(split(text));
+        assert_eq!(offer.map(|offer| offer.client_max_window_bits), Ok(Some(None)));
+        let answer = Params::of_answer(split(text));
+        assert_eq!(answer, Err(ParamsError::NoValue("client_max_window_bits")));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            (server_no_context_takeover, client_no_context_takeover) in any::<(bool, bool)>(),
+            (server_max_window_bits, client_max_window_bits) in (8..=15u8, 8..=15u8),
+        ) {
+            let params = Params {
+                server_no_context_takeover,
+                client_no_context_takeover,
+                server_max_window_bits,
+                client_max_window_bits,
+            };
+            let written = params.to_answer();
+            let (name, rest) = written.split_once(';').unwrap_or((&written, ""));
+            prop_assert_eq!(name, NAME);
+            prop_assert_eq!(Params::of_answer(split(rest)), Ok(params));
+            let written = params.to_offer();
+            let (_, rest) = written.split_once(';').unwrap_or((&written, ""));
+            prop_assert!(Offered::parse(split(rest)).is_ok_and(|offer| offer.allows(&params)));
+        }
+    }
+}

@@ -1,12 +1,7 @@
 //! Where a body ends, while its bytes are passed on as they come.
 
 use super::Framing;
-use super::fields::is_token_byte;
-
-/// A chunk's line (size and extensions) may not be longer, without its CR LF. In bytes.
-pub const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
-/// The trailer section of a chunked body may not be longer. In bytes.
-pub const TRAILER_BYTES_MAX: usize = 64 << 10;
+use super::chunk::{CHUNK_LINE_BYTES_MAX, Chunk, TRAILER_BYTES_MAX};
 
 /// What is wrong with a body. It is the fault of the peer that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +77,7 @@ impl BodyReader {
                 }
                 State::Chunk(chunk) => match chunk.advance(rest, data) {
                     Ok(n) => {
-                        if matches!(chunk, Chunk::Done) {
+                        if chunk.is_done() {
                             self.state = State::Done;
                         }
                         n
@@ -137,157 +132,185 @@ enum State {
 }
 
 /// Hands out what of `rest` is content, `left` at the most.
-fn take(left: &mut u64, rest: &[u8], data: &mut dyn FnMut(&[u8])) -> usize {
+pub(super) fn take(left: &mut u64, rest: &[u8], data: &mut dyn FnMut(&[u8])) -> usize {
     let n = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
     data(&rest[..n]);
     *left -= n as u64;
     n
 }
 
-/// Where in a chunked body the next byte stands (RFC 9112 §7.1).
-#[derive(Clone, Debug)]
-enum Chunk {
-    /// In the size's digits.
-    Size {
-        size: u64,
-        line: usize,
-    },
-    /// In white space after the digits.
-    SizeSpace {
-        size: u64,
-        line: usize,
-    },
-    /// In extensions, which are passed over.
-    Extension {
-        size: u64,
-        line: usize,
-    },
-    SizeLf {
-        size: u64,
-    },
-    Data {
-        left: u64,
-    },
-    DataCr,
-    DataLf,
-    /// At the start of a trailer line or of the empty line at the end.
-    TrailerStart {
-        total: usize,
-    },
-    TrailerName {
-        total: usize,
-    },
-    TrailerValue {
-        total: usize,
-    },
-    TrailerLf {
-        total: usize,
-    },
-    EndLf,
-    Done,
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
 
-impl Chunk {
-    const NEXT: Self = Self::Size { size: 0, line: 0 };
+    use super::*;
 
-    /// Takes one byte of framing, or as much content as there is.
-    fn advance(&mut self, rest: &[u8], data: &mut dyn FnMut(&[u8])) -> Result<usize, BodyError> {
-        if let Self::Data { left } = self {
-            let n = take(left, rest, data);
-            if *left == 0 {
-                *self = Self::DataCr;
+    /// Bytes taken, content, and how it ended, with the stream cut at the given places.
+    fn read(framing: Framing, input: &[u8], mut cuts: Vec<usize>) -> (usize, Vec<u8>, Result<bool, BodyError>) {
+        cuts.retain(|&cut| cut < input.len());
+        cuts.extend([0, input.len()]);
+        cuts.sort_unstable();
+        let mut reader = BodyReader::new(framing);
+        let (mut taken, mut content) = (0, Vec::new());
+        for piece in cuts.windows(2) {
+            let piece = &input[piece[0]..piece[1]];
+            match reader.advance(piece, &mut |data| {
+                assert!(!data.is_empty());
+                content.extend_from_slice(data);
+            }) {
+                // Of a piece with a flaw in it nothing is to be passed on: how much that is depends on the cuts.
+                Err(error) => {
+                    assert_eq!(reader.advance(b"x", &mut |_| unreachable!()), Err(error));
+                    assert_eq!(reader.end_of_stream(), Err(error));
+                    return (0, content, Err(error));
+                }
+                Ok(n) => {
+                    assert!(n == piece.len() || reader.is_done());
+                    taken += n;
+                }
             }
-            return Ok(n);
         }
-        let Some(&byte) = rest.first() else { return Ok(0) };
-        *self = self.after(byte)?;
-        Ok(1)
+        (taken, content, Ok(reader.is_done()))
     }
 
-    fn after(&self, byte: u8) -> Result<Self, BodyError> {
-        match *self {
-            Self::Size { size, line } => after_size(size, line, byte),
-            Self::SizeSpace { size, line } => match byte {
-                b' ' | b'\t' => Ok(Self::SizeSpace {
-                    size,
-                    line: longer(line)?,
-                }),
-                b';' => Ok(Self::Extension {
-                    size,
-                    line: longer(line)?,
-                }),
-                b'\r' => Ok(Self::SizeLf { size }),
-                _ => Err(BodyError::ChunkSize),
-            },
-            Self::Extension { size, line } => match byte {
-                b'\r' => Ok(Self::SizeLf { size }),
-                b'\t' | b' '..=0x7e | 0x80.. => Ok(Self::Extension {
-                    size,
-                    line: longer(line)?,
-                }),
-                _ => Err(BodyError::ChunkSize),
-            },
-            Self::SizeLf { size } => match (byte, size) {
-                (b'\n', 0) => Ok(Self::TrailerStart { total: 0 }),
-                (b'\n', left) => Ok(Self::Data { left }),
-                _ => Err(BodyError::ChunkSize),
-            },
-            Self::DataCr if byte == b'\r' => Ok(Self::DataLf),
-            Self::DataLf if byte == b'\n' => Ok(Self::NEXT),
-            Self::Data { .. } | Self::DataCr | Self::DataLf | Self::Done => Err(BodyError::ChunkEnd),
-            Self::TrailerStart { total } => match byte {
-                b'\r' => Ok(Self::EndLf),
-                _ if is_token_byte(byte) => Ok(Self::TrailerName { total: more(total)? }),
-                _ => Err(BodyError::Trailer),
-            },
-            Self::TrailerName { total } => match byte {
-                b':' => Ok(Self::TrailerValue { total: more(total)? }),
-                _ if is_token_byte(byte) => Ok(Self::TrailerName { total: more(total)? }),
-                _ => Err(BodyError::Trailer),
-            },
-            Self::TrailerValue { total } => match byte {
-                b'\r' => Ok(Self::TrailerLf { total: more(total)? }),
-                b'\t' | b' '..=0x7e | 0x80.. => Ok(Self::TrailerValue { total: more(total)? }),
-                _ => Err(BodyError::Trailer),
-            },
-            Self::TrailerLf { total } if byte == b'\n' => Ok(Self::TrailerStart { total: more(total)? }),
-            Self::EndLf if byte == b'\n' => Ok(Self::Done),
-            Self::TrailerLf { .. } | Self::EndLf => Err(BodyError::Trailer),
+    fn chunked(input: &str) -> (usize, String, Result<bool, BodyError>) {
+        let (taken, content, end) = read(Framing::Chunked, input.as_bytes(), vec![]);
+        (taken, String::from_utf8(content).unwrap(), end)
+    }
+
+    #[test]
+    fn nothing_behind_the_body_is_taken() {
+        for (framing, input, taken, content) in [
+            (Framing::Empty, "next", 0, ""),
+            (Framing::Length(0), "next", 0, ""),
+            (Framing::Length(3), "abcnext", 3, "abc"),
+            (Framing::Chunked, "3\r\nabc\r\n0\r\n\r\nnext", 13, "abc"),
+        ] {
+            let expected = (taken, content.as_bytes().to_vec(), Ok(true));
+            assert_eq!(read(framing, input.as_bytes(), vec![]), expected, "{framing:?}");
         }
     }
-}
 
-fn after_size(size: u64, line: usize, byte: u8) -> Result<Chunk, BodyError> {
-    let Some(digit) = char::from(byte).to_digit(16) else {
-        return match byte {
-            _ if line == 0 => Err(BodyError::ChunkSize),
-            b' ' | b'\t' => Ok(Chunk::SizeSpace {
-                size,
-                line: longer(line)?,
-            }),
-            b';' => Ok(Chunk::Extension {
-                size,
-                line: longer(line)?,
-            }),
-            b'\r' => Ok(Chunk::SizeLf { size }),
-            _ => Err(BodyError::ChunkSize),
-        };
-    };
-    let line = longer(line)?;
-    let size = size.checked_mul(16).ok_or(BodyError::ChunkSizeOverflow)? | u64::from(digit);
-    Ok(Chunk::Size { size, line })
-}
-
-fn longer(line: usize) -> Result<usize, BodyError> {
-    if line == CHUNK_LINE_BYTES_MAX {
-        return Err(BodyError::ChunkLineTooLong);
+    #[test]
+    fn chunks_may_have_extensions_trailers_and_padding() {
+        let input = "00A;x=\"y;z\" ; q\r\n0123456789\r\n1 \r\nZ\r\n000\r\nA: b\r\nC:\r\n\r\n";
+        assert_eq!(chunked(input), (input.len(), "0123456789Z".into(), Ok(true)));
     }
-    Ok(line + 1)
-}
 
-fn more(total: usize) -> Result<usize, BodyError> {
-    if total == TRAILER_BYTES_MAX {
-        return Err(BodyError::TrailerTooLong);
+    #[test]
+    fn malformed_chunks_are_refused() {
+        for (input, error) in [
+            ("\r\n", BodyError::ChunkSize),
+            (";x\r\n", BodyError::ChunkSize),
+            ("0x5\r\n", BodyError::ChunkSize),
+            ("+5\r\n", BodyError::ChunkSize),
+            (" 5\r\n", BodyError::ChunkSize),
+            ("5\n", BodyError::ChunkSize),
+            ("5\rX", BodyError::ChunkSize),
+            ("5 5\r\n", BodyError::ChunkSize),
+            ("5;a\nb\r\n", BodyError::ChunkSize),
+            ("5;a\0\r\n", BodyError::ChunkSize),
+            ("10000000000000000\r\n", BodyError::ChunkSizeOverflow),
+            ("1\r\nabc", BodyError::ChunkEnd),
+            ("1\r\na\n", BodyError::ChunkEnd),
+            ("1\r\na\rb", BodyError::ChunkEnd),
+            ("0\r\n\n", BodyError::Trailer),
+            ("0\r\n\rX", BodyError::Trailer),
+            ("0\r\n: b\r\n", BodyError::Trailer),
+            ("0\r\nA\r\n", BodyError::Trailer),
+            ("0\r\nA: b\nC: d\r\n", BodyError::Trailer),
+            ("0\r\nA: b\rC", BodyError::Trailer),
+            ("0\r\nA: b\r\n folded\r\n", BodyError::Trailer),
+        ] {
+            assert_eq!(chunked(input).2, Err(error), "{input:?}");
+        }
+        assert_eq!(chunked("FFFFFFFFFFFFFFFF\r\nab"), (20, "ab".into(), Ok(false)));
     }
-    Ok(total + 1)
+
+    #[test]
+    fn lines_and_trailers_have_limits() {
+        let fits = format!("1;{}\r\nx\r\n", "a".repeat(CHUNK_LINE_BYTES_MAX - 2));
+        assert_eq!(chunked(&fits).2, Ok(false));
+        let over = format!("1;{}", "a".repeat(CHUNK_LINE_BYTES_MAX - 1));
+        assert_eq!(chunked(&over).2, Err(BodyError::ChunkLineTooLong));
+        let over = "0".repeat(CHUNK_LINE_BYTES_MAX + 1);
+        assert_eq!(chunked(&over).2, Err(BodyError::ChunkLineTooLong));
+        let fits = format!("0\r\n{}\r\n", "A:b\r\n".repeat(TRAILER_BYTES_MAX / 5));
+        assert_eq!(chunked(&fits).2, Ok(true));
+        let over = format!("0\r\n{}", "A:b\r\n".repeat(TRAILER_BYTES_MAX / 5 + 1));
+        assert_eq!(chunked(&over).2, Err(BodyError::TrailerTooLong));
+    }
+
+    #[test]
+    fn the_end_of_the_stream_ends_or_truncates_the_body() {
+        for (framing, input, end) in [
+            (Framing::Empty, "", Ok(())),
+            (Framing::UntilClose, "abc", Ok(())),
+            (Framing::Length(3), "abc", Ok(())),
+            (Framing::Length(4), "abc", Err(BodyError::Truncated)),
+            (Framing::Chunked, "3\r\nabc\r\n0\r\n\r", Err(BodyError::Truncated)),
+            (Framing::Chunked, "3\r\nabc\r\n0\r\n\r\n", Ok(())),
+        ] {
+            let mut reader = BodyReader::new(framing);
+            assert_eq!(reader.advance(input.as_bytes(), &mut |_| {}), Ok(input.len()));
+            assert_eq!(reader.end_of_stream(), end, "{framing:?} {input:?}");
+            assert_eq!(reader.is_done(), end.is_ok());
+        }
+    }
+
+    fn any_framing() -> impl Strategy<Value = Framing> {
+        prop_oneof![
+            Just(Framing::Empty),
+            (0..60u64).prop_map(Framing::Length),
+            Just(Framing::Chunked),
+            Just(Framing::UntilClose),
+        ]
+    }
+
+    fn any_input() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            "[0-9a-fA-F]{0,3}".prop_map(String::into_bytes),
+            Just(b"\r\n".to_vec()),
+            Just(b"3\r\nabc\r\n".to_vec()),
+            Just(b"0\r\n".to_vec()),
+            Just(b";x=\"y\"".to_vec()),
+            Just(b"A: b\r\n".to_vec()),
+            prop::collection::vec(any::<u8>(), 0..4),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_stream_is_cut_makes_no_difference(
+            framing in any_framing(),
+            input in any_input(),
+            cuts in prop::collection::vec(0..80usize, 0..8),
+        ) {
+            let whole = read(framing, &input, vec![]);
+            prop_assert_eq!(&read(framing, &input, cuts), &whole);
+            prop_assert_eq!(&read(framing, &input, (0..input.len()).collect()), &whole);
+        }
+
+        #[test]
+        fn what_was_put_in_chunks_comes_out(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..6),
+            trailer in prop::option::of("[A-Za-z]{1,9}: [ -~]{0,9}"),
+            behind in any::<Vec<u8>>(),
+        ) {
+            let mut input = Vec::new();
+            for chunk in &chunks {
+                input.extend_from_slice(format!("{:x};e\r\n", chunk.len()).as_bytes());
+                input.extend_from_slice(chunk);
+                input.extend_from_slice(b"\r\n");
+            }
+            input.extend_from_slice(b"0\r\n");
+            input.extend(trailer.iter().flat_map(|line| format!("{line}\r\n").into_bytes()));
+            input.extend_from_slice(b"\r\n");
+            let length = input.len();
+            input.extend_from_slice(&behind);
+            prop_assert_eq!(read(Framing::Chunked, &input, vec![]), (length, chunks.concat(), Ok(true)));
+        }
+    }
 }

@@ -106,3 +106,133 @@ fn transfer_encoding(head: &Head) -> Result<Option<Explicit>, HeadError> {
         Explicit::OtherCoding
     }))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Limits, RequestHead, ResponseHead};
+    use super::*;
+
+    fn request(version: &str, lines: &[&str]) -> Result<Framing, HeadError> {
+        let head = format!("POST / HTTP/{version}\r\n{}\r\n\r\n", lines.join("\r\n"));
+        let head = RequestHead::parse(head.as_bytes(), &Limits::default())
+            .unwrap()
+            .unwrap();
+        head.framing()
+    }
+
+    fn response(method: &str, status: u16, lines: &[&str]) -> Result<Framing, HeadError> {
+        let head = format!("HTTP/1.1 {status} X\r\nA: b\r\n{}\r\n\r\n", lines.join("\r\n"));
+        let head = ResponseHead::parse(head.as_bytes(), &Limits::default())
+            .unwrap()
+            .unwrap();
+        head.framing(method)
+    }
+
+    #[test]
+    fn a_request_says_how_long_it_is() {
+        for (lines, framing) in [
+            (&["A: b"][..], Framing::Empty),
+            (&["content-length: 0"], Framing::Length(0)),
+            (&["Content-Length:  0017 "], Framing::Length(17)),
+            (&["Content-Length: 18446744073709551615"], Framing::Length(u64::MAX)),
+            (&["Transfer-Encoding: chunked"], Framing::Chunked),
+            (&["transfer-encoding: gzip;q=1 , CHUNKED"], Framing::Chunked),
+            (
+                &["Transfer-Encoding: gzip", "Transfer-Encoding: chunked"],
+                Framing::Chunked,
+            ),
+        ] {
+            assert_eq!(request("1.1", lines), Ok(framing), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_two_recipients_could_read_differently_is_refused() {
+        for (lines, error) in [
+            (
+                &["Content-Length: 5", "Transfer-Encoding: chunked"][..],
+                HeadError::TransferEncodingAndContentLength,
+            ),
+            (
+                &["Content-Length: 5", "Content-Length: 6"],
+                HeadError::RepeatedContentLength,
+            ),
+            (
+                &["Content-Length: 5", "content-length: 5"],
+                HeadError::RepeatedContentLength,
+            ),
+            (&["Content-Length: 5, 5"], HeadError::ContentLength),
+            (&["Content-Length: +5"], HeadError::ContentLength),
+            (&["Content-Length: -5"], HeadError::ContentLength),
+            (&["Content-Length: 0x5"], HeadError::ContentLength),
+            (&["Content-Length: 5 5"], HeadError::ContentLength),
+            (&["Content-Length:"], HeadError::ContentLength),
+            (&["Content-Length: 18446744073709551616"], HeadError::ContentLength),
+            (&["Transfer-Encoding: gzip"], HeadError::NotChunked),
+            (&["Transfer-Encoding: identity"], HeadError::NotChunked),
+            (&["Transfer-Encoding: xchunked"], HeadError::NotChunked),
+            (&["Transfer-Encoding: chunked, gzip"], HeadError::TransferEncoding),
+            (
+                &["Transfer-Encoding: chunked", "Transfer-Encoding: gzip"],
+                HeadError::TransferEncoding,
+            ),
+            (&["Transfer-Encoding: chunked, chunked"], HeadError::TransferEncoding),
+            (&["Transfer-Encoding: chunked;a=b"], HeadError::TransferEncoding),
+            (&["Transfer-Encoding: chunked,"], HeadError::TransferEncoding),
+            (
+                &["Transfer-Encoding: gzip;a=\", chunked\""],
+                HeadError::TransferEncoding,
+            ),
+            (&["Transfer-Encoding:"], HeadError::TransferEncoding),
+            (&["Transfer-Encoding: chunked chunked"], HeadError::TransferEncoding),
+        ] {
+            assert_eq!(request("1.1", lines), Err(error), "{lines:?}");
+        }
+        assert_eq!(
+            request("1.0", &["Transfer-Encoding: chunked"]),
+            Err(HeadError::TransferEncodingInHttp10)
+        );
+    }
+
+    #[test]
+    fn some_responses_have_no_body_whatever_they_say() {
+        for (method, status) in [
+            ("HEAD", 200),
+            ("GET", 100),
+            ("GET", 101),
+            ("GET", 204),
+            ("GET", 304),
+            ("CONNECT", 200),
+        ] {
+            let lines = ["Content-Length: 5", "Transfer-Encoding: chunked"];
+            assert_eq!(
+                response(method, status, &lines),
+                Ok(Framing::Empty),
+                "{method} {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_responses_say_it_or_last_until_the_end() {
+        for (lines, framing) in [
+            (&[][..], Ok(Framing::UntilClose)),
+            (&["Content-Length: 7"], Ok(Framing::Length(7))),
+            (&["Transfer-Encoding: chunked"], Ok(Framing::Chunked)),
+            (&["Transfer-Encoding: gzip"], Ok(Framing::UntilClose)),
+            (
+                &["Transfer-Encoding: gzip", "Content-Length: 5"],
+                Err(HeadError::TransferEncodingAndContentLength),
+            ),
+            (
+                &["Transfer-Encoding: gzip,\r\n chunked"],
+                Err(HeadError::TransferEncoding),
+            ),
+            (&["Content-Length: 1\r\n 2"], Err(HeadError::ContentLength)),
+        ] {
+            assert_eq!(response("GET", 200, lines), framing, "{lines:?}");
+        }
+        assert_eq!(response("CONNECT", 407, &["Content-Length: 7"]), Ok(Framing::Length(7)));
+    }
+}

@@ -182,3 +182,105 @@ fn clean_target(target: &str) -> Vec<u8> {
     }
     clean
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Limits, RequestHead, ResponseHead};
+    use super::*;
+
+    const INPUT: &str = "GET http://h/x HTTP/1.1\r\nhost:  h \r\nProxy-Connection: a\r\nX:1\nHOST: i\r\nY:\r\n\r\n";
+
+    fn rewritten(change: impl Fn(&mut Rewrite<'_>)) -> String {
+        let head = RequestHead::parse(INPUT.as_bytes(), &Limits::default())
+            .unwrap()
+            .unwrap();
+        let mut rewrite = head.rewrite();
+        change(&mut rewrite);
+        String::from_utf8(rewrite.finish()).unwrap()
+    }
+
+    #[test]
+    fn without_a_change_nothing_changes() {
+        assert_eq!(rewritten(|_| {}), INPUT);
+    }
+
+    #[test]
+    fn only_what_is_named_changes() {
+        let out = rewritten(|rewrite| {
+            rewrite
+                .target("/x")
+                .remove("proxy-connection")
+                .set("Host", "other")
+                .append("Via", "1.1 p");
+        });
+        assert_eq!(out, "GET /x HTTP/1.1\r\nhost:  other \r\nX:1\nY:\r\nVia: 1.1 p\r\n\r\n");
+    }
+
+    #[test]
+    fn later_changes_see_earlier_ones() {
+        let start = "GET http://h/x HTTP/1.1\r\n";
+        let out = rewritten(|rewrite| {
+            rewrite
+                .retain(|_| false)
+                .set("A", "1")
+                .append("a", "2")
+                .append("B", "3")
+                .set("A", "4");
+        });
+        assert_eq!(out, format!("{start}A: 4\r\nB: 3\r\n\r\n"));
+        let out = rewritten(|rewrite| {
+            rewrite
+                .append("A", "1")
+                .set("Y", "2")
+                .retain(|name| name == "Y")
+                .set("x", "3");
+        });
+        assert_eq!(out, format!("{start}Y:2\r\nx: 3\r\n\r\n"));
+    }
+
+    #[test]
+    fn what_is_put_in_can_not_break_out() {
+        let out = rewritten(|rewrite| {
+            rewrite
+                .retain(|_| false)
+                .target("/a b\r\nC: d")
+                .set("E", "f\r\nG: h\0")
+                .append("I\r\nJ", "k")
+                .append("", "l");
+        });
+        assert_eq!(out, "GET /a%20b%0D%0AC:%20d HTTP/1.1\r\nE: f  G: h \r\nI--J: k\r\n\r\n");
+    }
+
+    #[test]
+    fn a_response_is_rewritten_in_place_too() {
+        let input = "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nD: e\n\n";
+        let head = ResponseHead::parse(input.as_bytes(), &Limits::default())
+            .unwrap()
+            .unwrap();
+        let out = |rewrite: &mut Rewrite<'_>| String::from_utf8(rewrite.finish()).unwrap();
+        assert_eq!(
+            out(head.rewrite().target("/x").remove("a")),
+            "HTTP/1.1 200 OK\r\nD: e\n\n"
+        );
+        assert_eq!(out(head.rewrite().set("a", "z")), "HTTP/1.1 200 OK\r\nA: z\r\nD: e\n\n");
+        assert_eq!(
+            out(head.rewrite().append("F", "g")),
+            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nD: e\nF: g\r\n\n"
+        );
+    }
+
+    proptest! {
+        /// Whatever is put in, the outcome is one head with exactly the lines asked for.
+        #[test]
+        fn the_outcome_is_always_one_head(target in ".{1,20}", name in "[A-Za-z]{1,8}", value in any::<Vec<u8>>()) {
+            let head = RequestHead::parse(INPUT.as_bytes(), &Limits::default()).unwrap().unwrap();
+            let out = head.rewrite().target(&target).append(&name, &value).set("New-One", &value).finish();
+            let again = RequestHead::parse(&out, &Limits::default()).unwrap().unwrap();
+            prop_assert_eq!(again.raw(), &out[..]);
+            prop_assert_eq!(again.headers().count(), head.headers().count() + 2);
+        }
+    }
+}

@@ -194,3 +194,83 @@ impl Rest<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(line: &[u8]) -> Result<Vec<Offer>, SyntaxError> {
+        let mut offers = Vec::new();
+        parse_line(line, &mut offers).map(|()| offers)
+    }
+
+    fn shown(line: &str) -> Result<Vec<String>, SyntaxError> {
+        parse(line.as_bytes()).map(|offers| offers.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn lists_are_read_as_rfc_6455_writes_them() {
+        for (line, offers) in [
+            ("", &[][..]),
+            (" , ,", &[]),
+            ("a", &["a"]),
+            ("a,b , c", &["a", "b", "c"]),
+            ("a;b;c=d ; e = \"f\"\t;g, h", &["a; b; c=d; e=f; g", "h"]),
+            ("a; b=\"1\\0\"", &["a; b=10"]),
+            ("a,\r\n b", &["a", "b"]),
+        ] {
+            assert_eq!(
+                shown(line),
+                Ok(offers.iter().map(ToString::to_string).collect()),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn malformed_lists_are_refused() {
+        for (line, error) in [
+            ("a;", SyntaxError::Token),
+            ("a; ,b", SyntaxError::Token),
+            (";a", SyntaxError::Token),
+            ("=a", SyntaxError::Token),
+            ("a; b=", SyntaxError::Token),
+            ("a; b=\"\"", SyntaxError::Token),
+            ("a; b=\"c d\"", SyntaxError::Token),
+            ("a; b=\"c,d\"", SyntaxError::Token),
+            ("a; b=\"\\\"\"", SyntaxError::Token),
+            ("a; b=\"c", SyntaxError::Unterminated),
+            ("a; b=\"c\\", SyntaxError::Token),
+            ("a b", SyntaxError::Separator),
+            ("a=b", SyntaxError::Separator),
+            ("a; b=c d", SyntaxError::Separator),
+            ("a; b=\"c\"d", SyntaxError::Separator),
+            ("\u{e9}", SyntaxError::Token),
+        ] {
+            assert_eq!(shown(line), Err(error), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn deflate_is_known_in_any_case() {
+        let known = |line: &[u8]| parse(line).is_ok_and(|offers| offers.iter().all(Offer::is_deflate));
+        assert!(known(b"permessage-deflate, PerMessage-Deflate; a"));
+        assert!(!known(b"x-permessage-deflate"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(line in prop_oneof![
+            any::<Vec<u8>>(),
+            "[ab,;=\" \\\\]{0,30}".prop_map(String::into_bytes),
+        ]) {
+            if let Ok(offers) = parse(&line) {
+                // What was understood means the same when it is written out again.
+                let text: Vec<String> = offers.iter().map(ToString::to_string).collect();
+                prop_assert_eq!(parse(text.join(", ").as_bytes()), Ok(offers));
+            }
+        }
+    }
+}

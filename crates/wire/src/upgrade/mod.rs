@@ -27,3 +27,13 @@ pub fn accept(key: &str) -> String {
     let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize();
     STANDARD.encode(digest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_answers_the_example_of_rfc_6455() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}

@@ -147,3 +147,205 @@ fn check_protocol(request: &WebSocketRequest, response: &ResponseHead, flaws: &m
         ));
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::deflate::ParamsError;
+    use crate::http::{Limits, RequestHead};
+    use crate::upgrade::{Request, SyntaxError};
+
+    const GOOD: [&str; 3] = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+    ];
+
+    fn response(start: &str, lines: &[&str]) -> ResponseHead {
+        let head = format!("{start}\r\n{}\r\n\r\n", lines.join("\r\n"));
+        ResponseHead::parse(head.as_bytes(), &Limits::default())
+            .unwrap()
+            .unwrap()
+    }
+
+    fn agreed(extensions: &[&str]) -> Result<Negotiated, ExtensionError> {
+        let lines: Vec<String> = extensions
+            .iter()
+            .map(|value| format!("Sec-WebSocket-Extensions: {value}"))
+            .collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).chain(GOOD).collect();
+        negotiated(&response("HTTP/1.1 101 Switching Protocols", &lines))
+    }
+
+    fn request(lines: &[&str]) -> WebSocketRequest {
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n\r\n",
+            lines.join("\r\n")
+        );
+        let head = RequestHead::parse(head.as_bytes(), &Limits::default())
+            .unwrap()
+            .unwrap();
+        match Request::of(&head) {
+            Request::WebSocket(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn flaws(request_lines: &[&str], response_lines: &[&str]) -> Vec<ResponseFlaw> {
+        let lines = [&GOOD, response_lines].concat();
+        check_response(
+            &request(&[&["A: b"], request_lines].concat()),
+            &response("HTTP/1.1 101 Switching Protocols", &lines),
+        )
+    }
+
+    #[test]
+    fn an_answer_without_extensions_agrees_to_nothing() {
+        assert_eq!(agreed(&[]), Ok(Negotiated::default()));
+        assert_eq!(agreed(&["", " ,"]), Ok(Negotiated::default()));
+    }
+
+    #[test]
+    fn each_parameter_of_the_answer_governs_its_direction() {
+        let deflate = |text| agreed(&[text]).unwrap().deflate;
+        assert_eq!(deflate("permessage-deflate"), Some(Params::default()));
+        let all = "permessage-deflate; server_no_context_takeover; client_max_window_bits=\"9\"; \
+                   server_max_window_bits=10";
+        let expected = Params {
+            server_no_context_takeover: true,
+            client_no_context_takeover: false,
+            server_max_window_bits: 10,
+            client_max_window_bits: 9,
+        };
+        assert_eq!(deflate(all), Some(expected));
+        let client = deflate("permessage-deflate; client_no_context_takeover").unwrap();
+        assert!(client.client_no_context_takeover && !client.server_no_context_takeover);
+    }
+
+    #[test]
+    fn unknown_extensions_are_named_beside_known_ones() {
+        let negotiated = agreed(&["x-a; b=c, permessage-deflate", "y"]).unwrap();
+        assert!(negotiated.unknown && negotiated.deflate.is_some());
+        assert_eq!(negotiated.unknown_names, ["x-a", "y"]);
+    }
+
+    #[test]
+    fn an_answer_that_means_nothing_says_why() {
+        let params = |error| Err(ExtensionError::Params(error));
+        for (answer, error) in [
+            (&["permessage-deflate; a"][..], params(ParamsError::Unknown("a".into()))),
+            (
+                &["permessage-deflate; client_max_window_bits"],
+                params(ParamsError::NoValue("client_max_window_bits")),
+            ),
+            (
+                &["permessage-deflate", "permessage-deflate"],
+                Err(ExtensionError::DeflateTwice),
+            ),
+            (
+                &["permessage-deflate;"],
+                Err(ExtensionError::Syntax(SyntaxError::Token)),
+            ),
+        ] {
+            assert_eq!(agreed(answer), error, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_correct_101_has_no_flaw() {
+        let offers = [
+            "Sec-WebSocket-Protocol: a, b",
+            "Sec-WebSocket-Extensions: x, permessage-deflate",
+        ];
+        assert_eq!(flaws(&[], &[]), []);
+        assert_eq!(flaws(&offers, &[]), []);
+        let answer = [
+            "Sec-WebSocket-Protocol: b",
+            "Sec-WebSocket-Extensions: permessage-deflate, X",
+        ];
+        assert_eq!(flaws(&offers, &answer), []);
+    }
+
+    #[test]
+    fn a_101_that_lacks_everything_is_flawed_in_everything() {
+        let head = response("HTTP/1.0 101 Well", &["Connection: close"]);
+        assert_eq!(
+            check_response(&request(&["A: b"]), &head),
+            [
+                ResponseFlaw::Version,
+                ResponseFlaw::NoUpgrade,
+                ResponseFlaw::NoConnection,
+                ResponseFlaw::NoAccept
+            ]
+        );
+        assert_eq!(
+            check_response(&request(&["A: b"]), &response("HTTP/1.1 403 No", &["A: b"])),
+            []
+        );
+    }
+
+    #[test]
+    fn a_wrong_or_second_accept_is_a_flaw() {
+        let wrong = [
+            "Connection: upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        ];
+        let head = response("HTTP/1.1 101 X", &wrong);
+        assert_eq!(check_response(&request(&["A: b"]), &head), [ResponseFlaw::WrongAccept]);
+        assert_eq!(flaws(&[], &[GOOD[2]]), [ResponseFlaw::WrongAccept]);
+    }
+
+    #[test]
+    fn what_nobody_offered_is_a_flaw() {
+        let not_offered = |name: &str| ResponseFlaw::ExtensionNotOffered(name.into());
+        assert_eq!(
+            flaws(&[], &["Sec-WebSocket-Extensions: permessage-deflate, x"]),
+            [not_offered("permessage-deflate"), not_offered("x")]
+        );
+        assert_eq!(
+            flaws(&["Sec-WebSocket-Protocol: a"], &["Sec-WebSocket-Protocol: A, a"]),
+            [
+                ResponseFlaw::SeveralProtocols,
+                ResponseFlaw::ProtocolNotOffered("A".into())
+            ]
+        );
+        assert_eq!(
+            flaws(&["Sec-WebSocket-Extensions: x"], &["Sec-WebSocket-Extensions: x;"]),
+            [ResponseFlaw::Extensions(SyntaxError::Token.into())]
+        );
+    }
+
+    #[test]
+    fn deflate_may_not_be_agreed_to_beyond_the_offer() {
+        let is_allowed = |offer: &str, answer: &str| {
+            let offer = format!("Sec-WebSocket-Extensions: {offer}");
+            let answer = format!("Sec-WebSocket-Extensions: permessage-deflate{answer}");
+            let flaws = flaws(&[&offer], &[&answer]);
+            assert!(
+                matches!(flaws[..], [] | [ResponseFlaw::DeflateNotAsOffered(_)]),
+                "{flaws:?}"
+            );
+            flaws.is_empty()
+        };
+        let plain = "permessage-deflate";
+        assert!(is_allowed(
+            plain,
+            "; server_max_window_bits=9; client_no_context_takeover"
+        ));
+        assert!(!is_allowed(plain, "; client_max_window_bits=9"));
+        assert!(is_allowed(
+            "permessage-deflate; client_max_window_bits",
+            "; client_max_window_bits=9"
+        ));
+        let narrow = "permessage-deflate; server_max_window_bits=10";
+        assert!(is_allowed(narrow, "; server_max_window_bits=10"));
+        assert!(!is_allowed(narrow, ""));
+        assert!(is_allowed(&format!("{narrow}, {plain}"), ""));
+        let fresh = "permessage-deflate; server_no_context_takeover";
+        assert!(!is_allowed(fresh, ""));
+        assert!(is_allowed(fresh, "; server_no_context_takeover"));
+    }
+}

@@ -104,3 +104,36 @@ impl Leaves {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn no_number_of_hosts_fills_the_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let ca = Ca::load_or_create(directory.path()).unwrap();
+        for n in 0..LEAVES_MAX + 100 {
+            ca.leaves.leaf(&Host::Name(format!("host{n}.example")), &ca).unwrap();
+        }
+        assert!(
+            (1..=LEAVES_MAX).contains(&ca.leaves.cache.len()),
+            "{}",
+            ca.leaves.cache.len()
+        );
+    }
+
+    #[test]
+    fn a_leaf_is_renewed_before_it_expires() {
+        let directory = tempfile::tempdir().unwrap();
+        let ca = Ca::load_or_create(directory.path()).unwrap();
+        let host = Host::Name("echo.example".to_owned());
+        let year_ago = OffsetDateTime::now_utc() - VALID_AFTER + RENEW_BEFORE;
+        let old = ca.leaves.issue(&host, &ca, year_ago).unwrap();
+        ca.leaves.cache.insert(host.clone(), old.clone());
+        let new = ca.leaves.leaf(&host, &ca).unwrap();
+        assert!(!Arc::ptr_eq(&old.certified, &new));
+    }
+}

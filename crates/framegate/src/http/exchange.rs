@@ -159,6 +159,7 @@ impl Attempt<'_> {
         };
         while outcome.answer.is_none() {
             tokio::select! {
+                biased;
                 request = &mut there, if outcome.request.is_none() => {
                     // A server that takes no more may still say why; a client that breaks its own request gets nothing.
                     let is_over = matches!(request, Err(BodyFault::Read(_) | BodyFault::Form(_)));

@@ -1,9 +1,9 @@
 //! Ordinary HTTP/1.1 on both legs: reading heads, dialling servers, passing bodies on while they are recorded.
 //!
-//! Reading order, the way a request travels: [`serve`](serve::serve) (the requests of one client, one after another) ·
-//! [`Door`] (where does this request go) · [`Links`] (the connection to the server) · [`exchange`] (request there,
-//! response back) · [`body`] (pieces on their way) · [`record`] (what goes on record of them). A request for a WebSocket
-//! leaves for [`upgrade`](crate::upgrade). Nothing in here knows a door by name.
+//! Reading order, the way a request travels: `serve` (the requests of one client, one after another) ·
+//! `Door` (where does this request go) · `Links` (the connection to the server) · `exchange` (request there,
+//! response back) · `body` (pieces on their way) · `record` (what goes on record of them). A request for a WebSocket
+//! leaves for `upgrade`. Nothing in here knows a door by name.
 
 mod body;
 mod conn;

@@ -1,9 +1,9 @@
 //! The doors: where clients come in.
 //!
-//! Reading order, the way a connection travels: [`start`] (bind, one thread per core) · [`accept`] (take a client, within
-//! the limit) · [`connection`] (from the first byte to the last) · [`regular`], [`reverse`] (where does a request go) ·
-//! [`connect`] (what is in a tunnel). A door decides only where a request goes and how its head is rewritten; reading
-//! requests is [`http`](crate::http)'s.
+//! Reading order, the way a connection travels: `start` (bind, one thread per core) · `accept` (take a client, within
+//! the limit) · `connection` (from the first byte to the last) · `regular`, `reverse` (where does a request go) ·
+//! `connect` (what is in a tunnel). A door decides only where a request goes and how its head is rewritten; reading
+//! requests is `http`'s.
 
 mod accept;
 mod connect;

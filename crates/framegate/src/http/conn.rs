@@ -30,7 +30,7 @@ pub(crate) struct Conn {
 
 /// How waiting for a head ended otherwise than with one.
 #[derive(Debug)]
-pub(crate) enum ReadHead {
+pub(crate) enum NoHead {
     /// The peer ended the stream, or it broke; `true`: in the middle of a head.
     Ended(bool),
     /// The head is not valid.
@@ -54,7 +54,7 @@ impl Conn {
     }
 
     /// Reads a request's head and takes it out of the buffer.
-    pub(crate) async fn request_head(&mut self, limits: &Limits) -> Result<RequestHead, ReadHead> {
+    pub(crate) async fn request_head(&mut self, limits: &Limits) -> Result<RequestHead, NoHead> {
         loop {
             // Empty lines before a request are not part of it (RFC 9112 §2.2).
             while self.buffer.starts_with(b"\r\n") {
@@ -66,10 +66,10 @@ impl Conn {
                     return Ok(head);
                 }
                 Ok(None) => {}
-                Err(error) => return Err(ReadHead::Malformed(error)),
+                Err(error) => return Err(NoHead::Malformed(error)),
             }
             match self.read_more().await {
-                Ok(0) | Err(_) => return Err(ReadHead::Ended(!self.buffer.is_empty())),
+                Ok(0) | Err(_) => return Err(NoHead::Ended(!self.buffer.is_empty())),
                 Ok(_) => {}
             }
         }

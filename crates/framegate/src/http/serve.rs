@@ -4,7 +4,7 @@ use tokio::time::{sleep, timeout};
 use wire::http::{Framing, RequestHead};
 use wire::upgrade;
 
-use super::conn::{Conn, ReadHead};
+use super::conn::{Conn, NoHead};
 use super::exchange::{exchange, send_problem};
 use super::route::{Door, Route, check};
 use super::{Context, Exchanged, Links, Origin, Problem, failed};
@@ -98,9 +98,9 @@ async fn next_request(context: &Context, client: &mut Conn, is_first: bool) -> R
     }
     match timeout(context.handshake(), client.request_head(&context.head_limits())).await {
         Ok(Ok(request)) => Ok(request),
-        Ok(Err(ReadHead::Malformed(error))) => Err(Some(Problem::bad_head(error))),
-        Ok(Err(ReadHead::Ended(false))) => Err(None),
-        Ok(Err(ReadHead::Ended(true))) => Err(Some(Problem::bad_request(
+        Ok(Err(NoHead::Malformed(error))) => Err(Some(Problem::bad_head(error))),
+        Ok(Err(NoHead::Ended(false))) => Err(None),
+        Ok(Err(NoHead::Ended(true))) => Err(Some(Problem::bad_request(
             "the client's connection ended in the middle of a request's head",
         ))),
         Err(_) if client.buffer.is_empty() => Err(None),

@@ -35,7 +35,8 @@ struct Proxy {
     world: World,
     live: Receiver<Arc<Live>>,
     listening: Option<Listening>,
-    dir: tempfile::TempDir,
+    /// The CA's directory.
+    _dir: tempfile::TempDir,
 }
 
 impl Proxy {
@@ -70,7 +71,7 @@ impl Proxy {
             world,
             live,
             listening: Some(listening),
-            dir,
+            _dir: dir,
         }
     }
 

@@ -160,5 +160,27 @@ fn an_absolute_https_url_is_fetched_over_tls() {
     let (flow, _) = proxy.ended();
     assert_eq!(flow.opening.url, format!("https://{addr}/x"));
     assert_eq!(flow.opening.tls.unwrap().client, None);
-    assert!(proxy.dir.path().exists());
+}
+
+#[test]
+fn a_reverse_door_speaks_tls_to_its_server() {
+    let (addr, server, _) = tls_server(answer);
+    let mode = format!("reverse:wss://localhost:{}@127.0.0.1:0", addr.port());
+    let mut proxy = Proxy::with(&mode, 1, |settings| {
+        settings.tls.insecure_hosts = vec!["localhost".to_owned()]
+    });
+    let mut client = proxy.client();
+    send(
+        &mut client,
+        "GET /x HTTP/1.1\r\nHost: elsewhere\r\nConnection: close\r\n\r\n",
+    );
+    assert!(read_rest(&mut client).ends_with("\r\n\r\nok"));
+    let host = format!("localhost:{}", addr.port());
+    assert_eq!(
+        server.join().unwrap()[0],
+        format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    );
+    let (flow, _) = proxy.ended();
+    assert_eq!(flow.opening.url, format!("https://{host}/x"));
+    assert_eq!(flow.opening.mode, "reverse");
 }

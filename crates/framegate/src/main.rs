@@ -71,8 +71,7 @@ fn configuration(global: &Global, command: &ConfigCommand) -> Result<(), ExitErr
 }
 
 fn load(global: &Global, sets: &[String]) -> Result<Loaded, ExitError> {
-    let file = global.config.as_deref().filter(|path| !path.as_os_str().is_empty());
-    Ok(config::load(file, config::environment(), sets)?)
+    Ok(config::load(global.config.as_deref(), config::environment(), sets)?)
 }
 
 fn data_dir(global: &Global) -> Result<std::path::PathBuf, ExitError> {

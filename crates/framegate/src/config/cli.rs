@@ -75,14 +75,8 @@ impl Global {
     /// The data directory: as asked for, or else `.framegate` in the home directory; `None`: there is no such thing.
     #[must_use]
     pub fn data_dir(&self) -> Option<PathBuf> {
-        let asked = self.data_dir.clone().filter(|dir| !dir.as_os_str().is_empty());
-        asked.or_else(|| {
-            Some(
-                std::env::home_dir()
-                    .filter(|home| home.is_absolute())?
-                    .join(".framegate"),
-            )
-        })
+        let home = || std::env::home_dir().filter(|home| home.is_absolute());
+        self.data_dir.clone().or_else(|| Some(home()?.join(".framegate")))
     }
 }
 

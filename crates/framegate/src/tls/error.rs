@@ -254,6 +254,10 @@ fn certificate_flaw(flaw: &CertificateError, host: &dyn fmt::Display) -> (Reason
                 format!("the server's certificate is not valid for {host}; it names {names}"),
             )
         }
+        CertificateError::BadSignature => (
+            Reason::BadCertificate,
+            format!("the server {host} could not prove that its certificate is its own: a signature is wrong"),
+        ),
         other => (
             Reason::BadCertificate,
             format!("the server's certificate for {host} does not hold: {other}"),

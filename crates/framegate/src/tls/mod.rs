@@ -80,7 +80,8 @@ impl Tls {
     /// (SNI), or else for `authority_host`: the host that it asked the proxy for, without a port.
     ///
     /// # Errors
-    /// If the handshake fails; the client has got an alert then, as far as it still listens.
+    /// If the handshake fails; the client has got an alert then, as far as it still listens. A server name that no host can
+    /// have is such a failure.
     pub async fn accept(&self, client: Rewind, authority_host: &str) -> Result<(Stream, TlsLeg), TlsError> {
         self.inner.client_side.accept(client, authority_host).await
     }

@@ -43,8 +43,14 @@ impl ServerCertVerifier for Trusted {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
-        self.platform
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let verdict = self
+            .platform
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        verdict.map_err(|error| match error {
+            // A root has the issuer's name but not its key, such as an older CA of that name: that issuer is unknown.
+            Error::InvalidCertificate(CertificateError::BadSignature) => CertificateError::UnknownIssuer.into(),
+            other => other,
+        })
     }
 
     fn verify_tls12_signature(

@@ -53,6 +53,8 @@ super::schema::settings! {
         /// How long CONNECT waits for the client's first bytes before it takes the tunnel for a protocol in which the
         /// server speaks first.
         sniff_ms: u64 = 500, Number(0, DAY_MS);
+        /// How long a client's connection may wait for its next HTTP request.
+        keep_alive_ms: u64 = 75_000, Number(1, DAY_MS);
     }
 
     /// How strictly RFC 6455 and RFC 7692 are held.

@@ -16,7 +16,8 @@ pub struct RequestHead {
 
 impl RequestHead {
     /// Parses the head at the start of `input`, which may hold more. `None`: it is not complete yet; call again with
-    /// the same bytes and more.
+    /// the same bytes and more. Until the end is there a call only looks for it, within
+    /// [`Limits::head_bytes_max`].
     ///
     /// # Errors
     ///
@@ -109,7 +110,8 @@ pub struct ResponseHead {
 
 impl ResponseHead {
     /// Parses the head at the start of `input`, which may hold more. `None`: it is not complete yet; call again with
-    /// the same bytes and more.
+    /// the same bytes and more. Until the end is there a call only looks for it, within
+    /// [`Limits::head_bytes_max`].
     ///
     /// # Errors
     ///
@@ -454,7 +456,7 @@ mod tests {
             }
         }
 
-        /// What was said of a prefix holds for the whole: a head that is complete stays the same, an error stays an error.
+        /// What was said of a prefix holds for the whole: a complete head stays the same, an error an error.
         #[test]
         fn more_bytes_do_not_change_the_outcome(input in headish(), more in headish()) {
             let limits = Limits { head_bytes_max: 150, headers_max: 4 };

@@ -14,9 +14,11 @@ mod fields;
 mod head;
 mod framing;
 mod body;
+mod chunk;
 mod rewrite;
 
-pub use body::{BodyError, BodyReader, CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
+pub use body::{BodyError, BodyReader};
+pub use chunk::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
 pub use error::HeadError;
 pub(crate) use fields::is_token_byte;
 pub use fields::{Head, Header};

@@ -1,6 +1,6 @@
 //! How many files the process may have open: each connection is two.
 
-/// Raises the limit to what the system allows this user, and warns if that is too few for `connections_max`.
+/// Raises the limit to what the system allows this user, and says so if that is too few for `connections_max`.
 #[cfg(unix)]
 pub(super) fn raise(connections_max: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,7 +17,7 @@ pub(super) fn raise(connections_max: usize) {
     }
     let need = need(connections_max);
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < need) {
-        tracing::warn!("limits.connections_max = {connections_max} needs {need} open files, the system allows {limit}");
+        tracing::info!("limits.connections_max = {connections_max} needs {need} open files, the system allows {limit}");
     }
 }
 

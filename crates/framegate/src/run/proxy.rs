@@ -156,7 +156,8 @@ impl Proxy {
         }
         drop(world);
         if let Some(thread) = recorder_thread {
-            let _ = spawn_blocking(move || thread.join()).await;
+            // Everything is committed by now: somebody who still holds on to the recorder keeps nobody waiting.
+            let _ = timeout(GRACE, spawn_blocking(move || thread.join())).await;
         }
     }
 }

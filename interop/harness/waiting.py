@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 # Long enough for a loaded two-core machine; a test that passes never waits so long.
-PATIENCE_S = 30.0
+PATIENCE_S = 20.0
 
 
 def eventually(what: str, probe: Callable[[], T], seconds: float = PATIENCE_S) -> T:

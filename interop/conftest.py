@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness import certificates as authority
+from harness import web
 from harness.certificates import Certificates
 from harness.process import Process
 from harness.proxy import Proxy
+from harness.web import WebApp
 
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
@@ -34,6 +36,20 @@ def binary() -> Path:
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return authority.issue(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def web_app(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    app = web.start(certificates, tmp_path_factory.mktemp("web-app"))
+    yield app
+    app.process.end()
+
+
+@pytest.fixture(scope="module")
+def web_proxy(module_proxy: Proxy, web_app: WebApp, certificates: Certificates) -> Proxy:
+    """A proxy that knows the web application: as a forward proxy, and by reverse doors."""
+    modes = ["regular@127.0.0.1:0", *web_app.server.reverse_modes()]
+    return module_proxy.start(*modes, settings={"tls.upstream_ca": certificates.authority})
 
 
 @pytest.fixture

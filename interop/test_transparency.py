@@ -236,5 +236,6 @@ def test_violations_are_relayed_and_flagged(
 
 
 def first_difference(seen: bytes, sent: bytes) -> str:
-    at = next((i for i, pair in enumerate(zip(seen, sent, strict=False)) if pair[0] != pair[1]), min(len(seen), len(sent)))
+    pairs = enumerate(zip(seen, sent, strict=False))
+    at = next((index for index, (one, other) in pairs if one != other), min(len(seen), len(sent)))
     return f"differs at byte {at}: {seen[at : at + 16].hex(' ')} instead of {sent[at : at + 16].hex(' ')}"

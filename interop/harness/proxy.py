@@ -26,7 +26,8 @@ class Proxy:
         modes = modes or ("regular@127.0.0.1:0",)
         ready_file = self.data_dir / "ready.json"
         ready_file.unlink(missing_ok=True)
-        command = [self.binary, "run", "--data-dir", self.data_dir, "--control", "127.0.0.1:0", "--ready-file", ready_file]
+        command = [self.binary, "run", "--data-dir", self.data_dir, "--ready-file", ready_file]
+        command += ["--control", "127.0.0.1:0"]
         for mode in modes:
             command += ["--mode", mode]
         for key, value in (settings or {}).items():

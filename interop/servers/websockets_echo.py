@@ -44,7 +44,8 @@ async def main(chain: str, key: str) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(chain, key)
     options = {"select_subprotocol": choose, "max_size": None, "ping_interval": None}
-    async with serve(talk, "127.0.0.1", 0, **options) as plain, serve(talk, "127.0.0.1", 0, ssl=context, **options) as tls:
+    here = ("127.0.0.1", 0)
+    async with serve(talk, *here, **options) as plain, serve(talk, *here, ssl=context, **options) as tls:
         ports = [server.sockets[0].getsockname()[1] for server in (plain, tls)]
         tell(event="listening", port=ports[0], tls_port=ports[1])
         await asyncio.get_running_loop().create_future()

@@ -1,1 +1,102 @@
-//! close.
+//! Close frames: their payload and their codes (RFC 6455 §5.5.1, §7.4).
+
+use crate::error::Rule;
+use crate::frame::{FrameHead, Opcode};
+use crate::mask;
+
+/// The most bytes of a reason: a control frame's 125 less the code.
+pub const REASON_BYTES_MAX: usize = 123;
+
+/// What a Close says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Close {
+    /// The status code; `None`: the frame was empty.
+    pub code: Option<u16>,
+    /// The reason, invalid UTF-8 replaced.
+    pub reason: String,
+}
+
+impl Close {
+    /// Reads the payload of a Close frame. A payload of one byte reads as an empty one.
+    #[must_use]
+    pub fn parse(payload: &[u8]) -> Self {
+        match payload {
+            [high, low, reason @ ..] => Self {
+                code: Some(u16::from_be_bytes([*high, *low])),
+                reason: String::from_utf8_lossy(reason).into_owned(),
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// What is wrong with the payload of a Close frame, if anything is.
+#[must_use]
+pub fn flaw(payload: &[u8]) -> Option<Rule> {
+    match payload {
+        [] => None,
+        [_] => Some(Rule::ShortClose),
+        [high, low, reason @ ..] => {
+            if !may_be_sent(u16::from_be_bytes([*high, *low])) {
+                Some(Rule::CloseCode)
+            } else if simdutf8::basic::from_utf8(reason).is_err() {
+                Some(Rule::CloseReasonUtf8)
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// Whether a Close may carry this code: defined or registered ones, and those of libraries and applications
+/// (RFC 6455 §7.4.2). 1004, 1005, 1006 and 1015 never travel.
+#[must_use]
+pub const fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// Appends a whole Close frame to `out`. The reason is cut at [`REASON_BYTES_MAX`], between characters.
+pub fn encode(code: Option<u16>, reason: &str, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    let mut payload = Vec::with_capacity(2 + reason.len().min(REASON_BYTES_MAX));
+    if let Some(code) = code {
+        payload.extend_from_slice(&code.to_be_bytes());
+        payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(REASON_BYTES_MAX)]);
+    }
+    FrameHead::new(Opcode::Close, key, payload.len() as u64).encode(out);
+    mask::unmask_into(out, &payload, key, 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flaws_are_named() {
+        let with = |code: u16, reason: &[u8]| [&code.to_be_bytes()[..], reason].concat();
+        assert_eq!(flaw(b""), None);
+        assert_eq!(flaw(b"\x03"), Some(Rule::ShortClose));
+        assert_eq!(flaw(&with(1000, b"bye")), None);
+        assert_eq!(flaw(&with(4999, b"")), None);
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
+            assert_eq!(flaw(&with(code, b"")), Some(Rule::CloseCode), "{code}");
+        }
+        assert_eq!(flaw(&with(1000, b"\xff")), Some(Rule::CloseReasonUtf8));
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let mut frame = Vec::new();
+        encode(Some(1008), &"ä".repeat(100), Some([1, 2, 3, 4]), &mut frame);
+        let head = FrameHead::parse(&frame).expect("complete");
+        assert!(head.payload_len <= 125);
+        let mut payload = frame.split_off(usize::from(head.head_len));
+        mask::apply(&mut payload, [1, 2, 3, 4], 0);
+        assert_eq!(
+            Close::parse(&payload),
+            Close {
+                code: Some(1008),
+                reason: "ä".repeat(61)
+            }
+        );
+    }
+}

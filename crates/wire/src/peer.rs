@@ -1,5 +1,7 @@
 //! The two ends of a relayed connection, and the two ways between them.
 
+use std::fmt;
+
 /// One end of a relayed connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Peer {
@@ -55,5 +57,14 @@ impl Direction {
     #[must_use]
     pub const fn to(self) -> Peer {
         self.from().other()
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        })
     }
 }

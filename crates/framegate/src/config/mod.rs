@@ -1,5 +1,201 @@
 //! Flags, environment and file, merged into typed [`Settings`] before anything is bound.
+//!
+//! This is the only reader of environment variables and configuration files. What is wrong with any of them is told
+//! all at once, each with its place; nothing is guessed and nothing unknown is passed over.
 
+mod mode;
+mod schema;
+mod forms;
 mod settings;
+mod sources;
+mod check;
+mod later;
+mod error;
+mod show;
+mod reference;
+pub mod cli;
 
-pub use settings::{Limits, OnError, OnFull, Profile, Record, Settings, Store, Tls, Violations, Wire};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use error::{ConfigError, Problem};
+pub use mode::{Mode, ModeError, Upstream, parse_addr};
+pub use reference::reference_markdown;
+pub use schema::{Form, Kind, Section, Setting};
+pub use settings::{
+    Limits, Listen, Log, LogFormat, LogLevel, OnError, OnFull, Profile, Record, SECTIONS, Settings, Store, Tls,
+    Violations, Wire,
+};
+pub use sources::Origin;
+
+use check::Checked;
+use sources::Entry;
+
+/// The effective settings, and where each came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What is in force.
+    pub settings: Settings,
+    /// The origin of each setting, by its dotted name; one that is missing has its default.
+    pub origins: BTreeMap<&'static str, Origin>,
+    /// What is in order, and yet its owner should know of it: one line each.
+    pub warnings: Vec<String>,
+}
+
+impl Loaded {
+    /// Where a setting came from.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> &Origin {
+        self.origins.get(key).unwrap_or(&Origin::Default)
+    }
+}
+
+/// Merges the sources: `sets` (each `KEY=VALUE`, a later one goes before an earlier one), then the environment's
+/// `FRAMEGATE_SECTION__NAME` variables, then the file, then the defaults.
+///
+/// # Errors
+/// Everything that is wrong with any of them: a file that cannot be read or is not TOML, an unknown setting, a value of
+/// another type or out of its range.
+pub fn load(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+    sets: &[String],
+) -> Result<Loaded, ConfigError> {
+    let variables: Vec<(String, String)> = env.collect();
+    let mut problems = Vec::new();
+    let mut entries = Vec::new();
+    match file.map(sources::file).transpose() {
+        Ok(found) => entries.extend(found.unwrap_or_default()),
+        Err(found) => problems.extend(found),
+    }
+    entries.extend(sources::environment(variables.iter().cloned()));
+    for set in sets {
+        match sources::set(set) {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let loaded = merge(&entries, problems)?;
+    let warnings = warnings(&loaded.settings, &variables);
+    Ok(Loaded { warnings, ..loaded })
+}
+
+/// The variables of the process that [`load`] wants to see. What is not UTF-8 in them is replaced.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.to_str()?;
+        let ours = name.starts_with("FRAMEGATE_") || name == GATEWAY_PORT;
+        ours.then(|| (name.to_owned(), value.to_string_lossy().into_owned()))
+    })
+}
+
+/// The variables that tell clients which proxy to use, as they are set for this process. The proxy does not go by them.
+#[must_use]
+pub fn proxy_variables() -> Vec<(String, String)> {
+    let names = [
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "ws_proxy",
+        "wss_proxy",
+        "no_proxy",
+    ];
+    let ours = |name: &str| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+    let mut variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_string_lossy().into_owned())))
+        .filter(|(name, value)| ours(name) && !value.is_empty())
+        .collect();
+    variables.sort();
+    variables
+}
+
+/// The variable that asks for a gateway door.
+const GATEWAY_PORT: &str = "WSPROXY_PORT";
+
+/// Lays the entries over the defaults, later ones over earlier ones.
+fn merge(entries: &[Entry], mut problems: Vec<Problem>) -> Result<Loaded, ConfigError> {
+    let mut origins = BTreeMap::new();
+    let mut table = toml::Table::new();
+    for entry in entries {
+        match check::entry(entry) {
+            Ok(Checked::Setting(setting, value)) => {
+                place(&mut table, setting.key, value);
+                origins.insert(setting.key, entry.origin.clone());
+            }
+            Ok(Checked::Nothing) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(ConfigError { problems });
+    }
+    let settings: Settings = table.try_into().map_err(|error: toml::de::Error| ConfigError {
+        problems: vec![Problem {
+            key: String::new(),
+            place: "settings".to_owned(),
+            what: error.message().to_owned(),
+        }],
+    })?;
+    if settings.listen.modes.is_empty() {
+        let key = "listen.modes";
+        let place = origins.get(key).unwrap_or(&Origin::Default).to_string();
+        let what = "there must be at least one door".to_owned();
+        return Err(ConfigError {
+            problems: vec![Problem {
+                key: key.to_owned(),
+                place,
+                what,
+            }],
+        });
+    }
+    Ok(Loaded {
+        settings,
+        origins,
+        warnings: Vec::new(),
+    })
+}
+
+/// Puts a value at its dotted name, or takes it away.
+fn place(table: &mut toml::Table, key: &str, value: Option<toml::Value>) {
+    let (section, name) = key.split_once('.').unwrap_or(("", key));
+    let section = table
+        .entry(section)
+        .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let toml::Value::Table(section) = section {
+        match value {
+            Some(value) => section.insert(name.to_owned(), value),
+            None => section.remove(name),
+        };
+    }
+}
+
+fn warnings(settings: &Settings, variables: &[(String, String)]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for mode in &settings.listen.modes {
+        if !mode.addr().ip().is_loopback() {
+            let who = match mode {
+                Mode::Regular { .. } => "whoever reaches it can use this machine to reach others",
+                Mode::Reverse { .. } => "whoever reaches it reaches the server behind it",
+            };
+            warnings.push(format!("{mode} listens beyond this machine: {who}, and is recorded"));
+        }
+    }
+    if !settings.listen.control.ip().is_loopback() {
+        let addr = settings.listen.control;
+        warnings.push(format!(
+            "listen.control ({addr}) listens beyond this machine: only its token guards the record"
+        ));
+    }
+    if variables
+        .iter()
+        .any(|(name, value)| name == GATEWAY_PORT && !value.is_empty())
+    {
+        warnings.push(format!(
+            "{GATEWAY_PORT} is set, but the gateway door is not in this version: it does not open"
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,246 @@
-//! upgrade.
+//! The way from a client's request for a WebSocket to the server's answer, and the hand-over to the relay.
+//!
+//! The server is asked with the client's own words and answers first: the client gets its 101, or whatever else it
+//! says, as it came. Frames are the [`relay`](crate::relay)'s.
+
+use std::cell::{OnceCell, RefCell};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+use wire::http::{Framing, RequestHead, ResponseHead};
+use wire::upgrade::{Negotiated, WebSocketRequest, check_response, negotiated};
+
+use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp};
+use crate::http::{
+    AnswerFault, Captured, Conn, Context, Exchanged, Link, Links, Onward, Problem, Step, failed, final_head, opening,
+    pass_response, refuse, whole,
+};
+use crate::record::{FlowTap, HttpMessage};
+use crate::relay::{Leg, Policy};
+
+/// Everything that the relay needs for a WebSocket.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    pub(crate) client: Leg,
+    pub(crate) server: Leg,
+    pub(crate) negotiated: Negotiated,
+    pub(crate) policy: Policy,
+    pub(crate) flow: FlowTap,
+}
+
+/// A WebSocket that both peers have agreed to.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    server: Conn,
+    negotiated: Negotiated,
+    flow: FlowTap,
+}
+
+impl Agreed {
+    /// Adds the client's side.
+    pub(crate) fn with(self, context: &Context, client: Conn) -> Handover {
+        Handover {
+            client: leg(client),
+            server: leg(self.server),
+            negotiated: self.negotiated,
+            policy: context.policy(),
+            flow: self.flow,
+        }
+    }
+}
+
+/// A connection as the relay takes it. The buffer in which its heads were read is given back.
+pub(crate) fn leg(conn: Conn) -> Leg {
+    Leg {
+        early: Bytes::copy_from_slice(&conn.buffer),
+        stream: conn.stream,
+    }
+}
+
+/// Asks the server for the WebSocket that the client wants.
+pub(crate) async fn upgrade(
+    context: &Context,
+    client: &mut Conn,
+    links: &mut Links,
+    request: &RequestHead,
+    asked: &WebSocketRequest,
+    onward: &Onward,
+) -> Step {
+    let started_at = Timestamp::now();
+    let url = onward.url(true);
+    let head = onward.rewrite(request, true);
+    let (link, answer) = loop {
+        let mut link = match links.take(context, &onward.origin).await {
+            Ok(link) => link,
+            Err(no_link) => {
+                let record = Exchanged::without(context, url, started_at, no_link.addr);
+                return refuse(client, request, Some(record), no_link.problem).await;
+            }
+        };
+        match timeout(context.handshake(), ask(context, client, &mut link, request, &head)).await {
+            Ok(Ok(answer)) => break (link, answer),
+            Ok(Err(AnswerFault::Silent)) if link.was_idle => {}
+            Ok(Err(fault)) => {
+                let record = Exchanged::with(context, url, started_at, &link);
+                return refuse(client, request, Some(record), fault.problem(&link)).await;
+            }
+            Err(_) => {
+                let record = Exchanged::with(context, url, started_at, &link);
+                let limit = context.settings.limits.handshake_ms;
+                let detail = format!(
+                    "the server {} did not answer the upgrade within {limit} ms",
+                    onward.origin
+                );
+                return refuse(client, request, Some(record), Problem::too_slow(detail)).await;
+            }
+        }
+    };
+    let answered_at = Timestamp::now();
+    if answer.status() != 101 {
+        let record = Exchanged::with(context, url, started_at, &link);
+        return refused_by_server(context, client, links, link, request, answer, record).await;
+    }
+    let (negotiated, notes) = agreed(asked, &answer);
+    let mut flow = context
+        .tap
+        .open(websocket_opening(context, url, started_at, &link, &answer));
+    record_upgrade(&mut flow, request, started_at, &answer, answered_at, notes);
+    if let Err(error) = client.send(answer.raw()).await {
+        flow.end(failed(format!("the client did not take the server's 101: {error}")));
+        return Step::Abort;
+    }
+    flow.ready().await;
+    Step::WebSocket(Box::new(Agreed {
+        server: link.conn,
+        negotiated,
+        flow,
+    }))
+}
+
+/// Sends the request on and waits for the head that answers it.
+async fn ask(
+    context: &Context,
+    client: &mut Conn,
+    link: &mut Link,
+    request: &RequestHead,
+    head: &[u8],
+) -> Result<ResponseHead, AnswerFault> {
+    // A server that no longer takes the request may have said why; if it has not, reading tells.
+    let _ = link.conn.send(head).await;
+    let Conn { stream, buffer } = &mut link.conn;
+    final_head(stream, buffer, &mut client.stream, request, &context.head_limits()).await
+}
+
+/// The server says something else than 101: an ordinary response.
+async fn refused_by_server(
+    context: &Context,
+    client: &mut Conn,
+    links: &mut Links,
+    mut link: Link,
+    request: &RequestHead,
+    answer: ResponseHead,
+    mut record: Exchanged,
+) -> Step {
+    let sent = OnceCell::new();
+    let received = RefCell::new(Captured::new(context.capture_max()));
+    let Conn { stream, buffer } = &mut link.conn;
+    let is_last = !request.keep_alive()
+        || !answer.keep_alive()
+        || matches!(answer.framing(request.method()), Ok(Framing::UntilClose) | Err(_));
+    let passed = pass_response(
+        stream,
+        buffer,
+        &mut client.stream,
+        answer,
+        request.method(),
+        &sent,
+        &received,
+    )
+    .await;
+    let Some(answer) = sent.get() else {
+        let problem = passed.err().unwrap_or(AnswerFault::Silent).problem(&link);
+        return refuse(client, request, Some(record), problem).await;
+    };
+    record.request(request, &Captured::default(), Timestamp::now(), true);
+    record.response(answer, &received.borrow(), Timestamp::now(), passed.is_ok());
+    if let Err(fault) = passed {
+        record.end(failed(fault.problem(&link).detail)).await;
+        return Step::Abort;
+    }
+    record.end(whole()).await;
+    if is_last {
+        return Step::Close;
+    }
+    if link.conn.buffer.is_empty() {
+        links.keep(link);
+    }
+    Step::KeepAlive
+}
+
+/// What the 101 agreed to, and what is to be said about it on record.
+fn agreed(asked: &WebSocketRequest, answer: &ResponseHead) -> (Negotiated, Vec<(String, String)>) {
+    let flaws: Vec<String> = check_response(asked, answer).iter().map(ToString::to_string).collect();
+    let mut notes = vec![("status".to_owned(), answer.status().to_string())];
+    if !flaws.is_empty() {
+        notes.push(("violation".to_owned(), flaws.join("; ")));
+    }
+    // What frames mean under extensions that cannot be understood is not known; they are passed on as they are.
+    let negotiated = negotiated(answer).unwrap_or_else(|_| Negotiated {
+        unknown: true,
+        ..Negotiated::default()
+    });
+    (negotiated, notes)
+}
+
+fn websocket_opening(
+    context: &Context,
+    url: String,
+    started_at: Timestamp,
+    link: &Link,
+    answer: &ResponseHead,
+) -> Opening {
+    let text = |name| -> Option<String> {
+        let lines: Vec<_> = answer.values(name).map(String::from_utf8_lossy).collect();
+        (!lines.is_empty()).then(|| lines.join(", "))
+    };
+    Opening {
+        protocol: Protocol::WebSocket,
+        flow_type: FlowType::Bidirectional,
+        subprotocol: text("Sec-WebSocket-Protocol"),
+        extensions: text("Sec-WebSocket-Extensions"),
+        ..opening(context, url, started_at, Some(link.addr), link.tls.clone())
+    }
+}
+
+fn record_upgrade(
+    flow: &mut FlowTap,
+    request: &RequestHead,
+    asked_at: Timestamp,
+    answer: &ResponseHead,
+    answered_at: Timestamp,
+    notes: Vec<(String, String)>,
+) {
+    let message = |kind, direction, at, head, more| HttpMessage {
+        direction,
+        kind,
+        at,
+        head,
+        body: &[],
+        size: 0,
+        wire_bytes: 0,
+        more,
+    };
+    let method = vec![("method".to_owned(), request.method().to_owned())];
+    let mut asked = message(Kind::UpgradeRequest, Direction::Send, asked_at, request.raw(), method);
+    asked.wire_bytes = request.raw().len() as u64;
+    flow.http(&asked);
+    let mut answered = message(
+        Kind::UpgradeResponse,
+        Direction::Receive,
+        answered_at,
+        answer.raw(),
+        notes,
+    );
+    answered.wire_bytes = answer.raw().len() as u64;
+    flow.http(&answered);
+}

@@ -1,0 +1,163 @@
+//! Whether a value fits its setting, and what to say if it does not.
+
+use toml::Value;
+
+use super::error::{Problem, nearest};
+use super::later;
+use super::schema::{Form, Kind, Setting};
+use super::settings::SECTIONS;
+use super::sources::{Entry, Given, Origin, shorten};
+
+/// What became of an entry that is in order.
+pub(super) enum Checked {
+    /// A setting has a value; `None` unsets it.
+    Setting(&'static Setting, Option<Value>),
+    /// It asks for nothing, of a part that is not in this version.
+    Nothing,
+}
+
+/// Every setting, in the order of the reference.
+pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().flat_map(|section| section.settings)
+}
+
+/// Finds the entry's setting and reads the value as that one wants it.
+pub(super) fn entry(entry: &Entry) -> Result<Checked, Problem> {
+    let problem = |what: String| Problem {
+        key: entry.key.clone(),
+        place: match &entry.origin {
+            Origin::Environment(name) => format!("environment variable {name}"),
+            origin => origin.to_string(),
+        },
+        what,
+    };
+    let Some(setting) = all().find(|setting| setting.key == entry.key) else {
+        return match later::find(&entry.key, &entry.given) {
+            Some(later::Found::AsDefault) => Ok(Checked::Nothing),
+            Some(later::Found::Other) => Err(problem("this setting is not in this version".to_owned())),
+            None => Err(problem(unknown(&entry.key))),
+        };
+    };
+    match read(setting.kind, &entry.given) {
+        Ok(value) => Ok(Checked::Setting(setting, value)),
+        Err(why) => {
+            let expected = format!("expected {}", setting.expected());
+            let why = match why {
+                Some(why) => format!("{why}; {expected}"),
+                None => expected,
+            };
+            let private = matches!(setting.kind, Kind::Text(form) | Kind::List(form) if form.private);
+            Err(problem(match &entry.given {
+                _ if private => why,
+                Given::Typed(_, shown) => format!("found {shown}, {why}"),
+                Given::Text(text) => format!("found {:?}, {why}", shorten(text)),
+            }))
+        }
+    }
+}
+
+/// `Err(None)`: it is just not what is expected.
+fn read(kind: Kind, given: &Given) -> Result<Option<Value>, Option<String>> {
+    match kind {
+        Kind::Flag => match given {
+            Given::Typed(Value::Boolean(flag), _) => Ok(Some(Value::Boolean(*flag))),
+            Given::Text(text) => Ok(Some(Value::Boolean(text.parse().map_err(|_| None)?))),
+            Given::Typed(..) => Err(None),
+        },
+        Kind::Number(min, max) => {
+            let number = match given {
+                Given::Typed(Value::Integer(number), _) => *number,
+                Given::Text(text) => number(text).ok_or(None)?,
+                Given::Typed(..) => return Err(None),
+            };
+            let fits = (min..=max).contains(&number);
+            if fits {
+                Ok(Some(Value::Integer(number)))
+            } else {
+                Err(None)
+            }
+        }
+        Kind::MaybeWord(_) if text(given)?.is_empty() => Ok(None),
+        Kind::Word(words) | Kind::MaybeWord(words) => match text(given)? {
+            word if words.contains(&word.as_str()) => Ok(Some(Value::String(word))),
+            _ => Err(None),
+        },
+        Kind::Text(form) => Ok(Some(checked(form, &text(given)?)?)),
+        Kind::List(form) => {
+            let items = list(given)?.into_iter().map(|item| checked(form, &item));
+            Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
+        }
+    }
+}
+
+fn checked(form: Form, text: &str) -> Result<Value, Option<String>> {
+    (form.check)(text).map(Value::String).map_err(Some)
+}
+
+/// A whole number as TOML writes it: `_` between digits, `0x`.
+fn number(text: &str) -> Option<i64> {
+    match toml_value(text)? {
+        Value::Integer(number) => Some(number),
+        _ => None,
+    }
+}
+
+/// A text: with quotes as TOML has them, or bare.
+fn text(given: &Given) -> Result<String, Option<String>> {
+    match given {
+        Given::Typed(Value::String(text), _) => Ok(text.clone()),
+        Given::Typed(..) => Err(None),
+        Given::Text(text) if text.starts_with(['"', '\'']) => match toml_value(text) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(Some("the quotes do not match".to_owned())),
+        },
+        Given::Text(text) => Ok(text.clone()),
+    }
+}
+
+/// A list of texts: in brackets as TOML has it, or bare with commas.
+fn list(given: &Given) -> Result<Vec<String>, Option<String>> {
+    let array = match given {
+        Given::Typed(Value::Array(array), _) => array.clone(),
+        Given::Typed(..) => return Err(None),
+        Given::Text(text) if text.starts_with('[') && text.contains(['"', '\'']) || text == "[]" => {
+            match toml_value(text) {
+                Some(Value::Array(array)) => array,
+                _ => return Err(Some("that is not a TOML list".to_owned())),
+            }
+        }
+        Given::Text(text) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            return Ok(items.map(str::to_owned).collect());
+        }
+    };
+    let item = |value: Value| match value {
+        Value::String(text) => Ok(text),
+        _ => Err(None),
+    };
+    array.into_iter().map(item).collect()
+}
+
+/// Reads one TOML value.
+pub(super) fn toml_value(text: &str) -> Option<Value> {
+    use serde::Deserialize;
+    Value::deserialize(toml::de::ValueDeserializer::parse(text.trim()).ok()?).ok()
+}
+
+fn unknown(key: &str) -> String {
+    let section = SECTIONS.iter().find(|section| section.name == key);
+    if section.is_some() {
+        return "expected a table of settings".to_owned();
+    }
+    let leaf = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
+    let same_leaf = || {
+        all()
+            .map(|setting| setting.key)
+            .find(|name| leaf(name) == key.rsplit('.').next().unwrap_or(key))
+    };
+    let meant = nearest(key, all().map(|setting| setting.key)).or_else(same_leaf);
+    match meant {
+        Some(name) => format!("no such setting; did you mean {name}?"),
+        None => "no such setting".to_owned(),
+    }
+}

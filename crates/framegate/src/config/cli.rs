@@ -1,0 +1,380 @@
+//! The command line, as clap reads it. What a command does is not here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::mode::{Mode, parse_addr};
+use crate::flow::FlowId;
+
+/// A WebSocket inspecting proxy: sees, records and may change every message.
+///
+/// Without a command it runs the proxy, as `framegate run` does.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "framegate", version, max_term_width = 100)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The flags of `run`, for a command line without a command.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads a command line whose first word is the program's name.
+    ///
+    /// # Errors
+    /// As clap has them: a request for help is one as well.
+    pub fn read<I, T>(words: I) -> Result<(Global, Command), clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
+        let Self { global, run, command } = Self::try_parse_from(words)?;
+        match command {
+            None => Ok((global, Command::Run(run))),
+            Some(command) if run == RunArgs::default() => Ok((global, command)),
+            Some(_) => {
+                use clap::CommandFactory;
+                let what = "the flags of `run` go behind the command, as in `framegate run --mode regular@:8080`";
+                Err(Self::command().error(clap::error::ErrorKind::ArgumentConflict, what))
+            }
+        }
+    }
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Global {
+    /// Where the CA, the record and run.json are kept [default: ~/.framegate]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "FRAMEGATE_DATA_DIR",
+        hide_env_values = true
+    )]
+    pub data_dir: Option<PathBuf>,
+    /// A TOML file of settings
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "FRAMEGATE_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+}
+
+impl Global {
+    /// The data directory: as asked for, or else `.framegate` in the home directory; `None`: there is no such thing.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        let home = || std::env::home_dir().filter(|home| home.is_absolute());
+        self.data_dir.clone().or_else(|| Some(home()?.join(".framegate")))
+    }
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the proxy (the default)
+    Run(RunArgs),
+    /// Show a recorded conversation: an echo server, a client and the proxy in one process
+    Demo,
+    /// List flows: connections and HTTP exchanges
+    Flows(FlowsArgs),
+    /// List the messages of a flow
+    Messages(MessagesArgs),
+    /// Follow messages live, until interrupted
+    Tail(TailArgs),
+    /// Search the text of message bodies, best matches first
+    Search(SearchArgs),
+    /// Write flows to a file of another format
+    Export(ExportArgs),
+    /// Read flows from a file
+    Import(ImportArgs),
+    /// The certificate authority that clients have to trust
+    Ca {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CaCommand,
+    },
+    /// Check the set-up and say what to do
+    Doctor(DoctorArgs),
+    /// Check a configuration file, or show the effective settings
+    Config {
+        /// Which.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// `run`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct RunArgs {
+    /// A door: regular@ADDR or reverse:URL@ADDR; repeatable [default: regular@127.0.0.1:8080]
+    #[arg(long = "mode", value_name = "MODE", value_parser = str::parse::<Mode>)]
+    pub modes: Vec<Mode>,
+    /// Where the HTTP API listens; port 0 picks a free one [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR", value_parser = parse_addr)]
+    pub control: Option<SocketAddr>,
+    /// Change one setting, as in limits.idle_ms=60000; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Write what listens where to this file, once everything does
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// All flags that are settings, as [`super::load`] takes them.
+    #[must_use]
+    pub fn sets(&self) -> Vec<String> {
+        let mut sets = self.sets.clone();
+        if !self.modes.is_empty() {
+            // Debug quotes as TOML does: a door is of visible ASCII only.
+            let modes: Vec<String> = self
+                .modes
+                .iter()
+                .map(|mode| format!("{:?}", mode.to_string()))
+                .collect();
+            sets.push(format!("listen.modes=[{}]", modes.join(",")));
+        }
+        sets.extend(self.control.map(|addr| format!("listen.control={addr}")));
+        sets
+    }
+}
+
+/// `flows`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct FlowsArgs {
+    /// Which flows [default: all]
+    pub filter: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// `messages`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct MessagesArgs {
+    /// The flow's id
+    #[arg(value_parser = flow_id)]
+    pub flow: FlowId,
+    /// Which messages [default: all]
+    pub filter: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `tail`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct TailArgs {
+    /// Which messages [default: all]
+    pub filter: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `search`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct SearchArgs {
+    /// What to look for
+    pub words: String,
+    /// In which messages [default: all]
+    pub filter: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `export`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ExportArgs {
+    /// har, jsonl or csv
+    #[arg(long, value_parser = str::parse::<ExportFormat>)]
+    pub format: ExportFormat,
+    /// Where to [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Which flows [default: all]
+    pub filter: Option<String>,
+}
+
+/// A format to export to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// HTTP Archive 1.2.
+    Har,
+    /// JSON objects, one a line.
+    Jsonl,
+    /// Comma-separated values (RFC 4180).
+    Csv,
+}
+
+impl std::str::FromStr for ExportFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "har" => Ok(Self::Har),
+            "jsonl" => Ok(Self::Jsonl),
+            "csv" => Ok(Self::Csv),
+            "pcapng" => Err("pcapng is not in this version; there are har, jsonl and csv"),
+            _ => Err("expected har, jsonl or csv"),
+        }
+    }
+}
+
+/// `import`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ImportArgs {
+    /// A file that `export` or another tool wrote
+    pub file: PathBuf,
+}
+
+/// `ca`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum CaCommand {
+    /// Print where the certificate is
+    Path,
+    /// Copy the certificate (PEM) to a file
+    Export {
+        /// The file; `-` is standard output
+        file: PathBuf,
+    },
+    /// Have this machine trust the certificate
+    Install,
+}
+
+/// `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct DoctorArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Change one setting, as in limits.idle_ms=60000; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+/// `config`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether a file is in order, and what is wrong with it
+    Check {
+        /// A TOML file of settings
+        file: PathBuf,
+    },
+    /// Show the effective settings, each with where it came from
+    Show(ShowArgs),
+}
+
+/// `config show`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ShowArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Change one setting, as in limits.idle_ms=60000; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+fn flow_id(text: &str) -> Result<FlowId, String> {
+    FlowId::parse(text).ok_or_else(|| "expected the number of a flow, as `framegate flows` lists it".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::{Cli, Command, ExportFormat, Global, RunArgs};
+
+    fn read(line: &str) -> Result<(Global, Command), clap::Error> {
+        Cli::read(std::iter::once("framegate").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_runs() {
+        assert_eq!(read("").unwrap().1, Command::Run(RunArgs::default()));
+        assert_eq!(
+            read("--mode regular@:1").unwrap().1,
+            read("run --mode regular@:1").unwrap().1
+        );
+        let error = read("--mode regular@:1 flows").unwrap_err().to_string();
+        assert!(error.contains("behind the command"), "{error}");
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        let before = read("--data-dir d --config c flows --json").unwrap();
+        assert_eq!(before, read("flows --json --config c --data-dir d").unwrap());
+        assert_eq!(before.0.data_dir().unwrap(), std::path::Path::new("d"));
+        assert_eq!(read("--data-dir d").unwrap().1, Command::Run(RunArgs::default()));
+    }
+
+    #[test]
+    fn the_flags_of_run_are_settings() {
+        let line = "run --set limits.idle_ms=1 --mode regular@:1 --mode reverse:http://h/a,b\"'\\@:3 --control :2";
+        let Command::Run(run) = read(line).unwrap().1 else {
+            panic!("not run");
+        };
+        let loaded = crate::config::load(None, std::iter::empty(), &run.sets()).unwrap();
+        assert_eq!(loaded.settings.listen.modes, run.modes);
+        assert_eq!(Some(loaded.settings.listen.control), run.control);
+        assert_eq!(loaded.settings.limits.idle_ms, 1);
+    }
+
+    #[test]
+    fn what_is_not_in_this_version_is_said_to_be_so() {
+        for (line, says) in [
+            ("export --format pcapng", "pcapng is not in this version"),
+            ("run --mode gateway@:4000", "gateway@ADDR is not in this version"),
+            ("run --mode socks5@:4000", "socks5@ADDR is not in this version"),
+            ("mcp", "unrecognized subcommand 'mcp'"),
+            ("intercept list", "unrecognized subcommand 'intercept'"),
+            ("messages seven", "number of a flow"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.to_string().contains(says), "{line}: {error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn the_query_commands_take_a_filter() {
+        let Command::Export(export) = read("export --format csv --output o f").unwrap().1 else {
+            panic!("not export");
+        };
+        assert_eq!(
+            (export.format, export.filter.as_deref()),
+            (ExportFormat::Csv, Some("f"))
+        );
+        for line in [
+            "flows f --limit 3",
+            "messages 1 f --json",
+            "tail f --json",
+            "search w f --json",
+        ] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+    }
+}

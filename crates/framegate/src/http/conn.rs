@@ -1,0 +1,134 @@
+//! A stream to a peer and the bytes that were read from it and not used yet.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use tokio::time::timeout;
+use wire::http::{HeadError, Limits, RequestHead};
+
+use crate::net::Stream;
+
+/// Room that is made before a read of a head.
+const HEAD_READ_BYTES: usize = 4 << 10;
+/// A buffer that has grown beyond it is not kept between two requests.
+const IDLE_BUFFER_BYTES_MAX: usize = 16 << 10;
+/// What a lingering close reads at the most before it gives up on the peer.
+const LINGER_BYTES_MAX: usize = 1 << 20;
+
+/// A stream, and what was read ahead from it.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) stream: Stream,
+    /// Read from the stream; the next byte to be used is the first.
+    pub(crate) buffer: BytesMut,
+}
+
+/// How waiting for a head ended otherwise than with one.
+#[derive(Debug)]
+pub(crate) enum NoHead {
+    /// The peer ended the stream, or it broke; `true`: in the middle of a head.
+    Ended(bool),
+    /// The head is not valid.
+    Malformed(HeadError),
+}
+
+impl Conn {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+        }
+    }
+
+    /// Waits until there is at least one byte to use. `Ok(false)`: the peer ended the stream.
+    pub(crate) async fn first_byte(&mut self) -> io::Result<bool> {
+        if self.buffer.is_empty() && self.buffer.capacity() > IDLE_BUFFER_BYTES_MAX {
+            self.buffer = BytesMut::new();
+        }
+        Ok(!self.buffer.is_empty() || self.read_more().await? > 0)
+    }
+
+    /// Reads a request's head and takes it out of the buffer.
+    pub(crate) async fn request_head(&mut self, limits: &Limits) -> Result<RequestHead, NoHead> {
+        loop {
+            // Empty lines before a request are not part of it (RFC 9112 §2.2).
+            while self.buffer.starts_with(b"\r\n") {
+                self.buffer.advance(2);
+            }
+            match RequestHead::parse(&self.buffer, limits) {
+                Ok(Some(head)) => {
+                    self.buffer.advance(head.raw().len());
+                    return Ok(head);
+                }
+                Ok(None) => {}
+                Err(error) => return Err(NoHead::Malformed(error)),
+            }
+            match self.read_more().await {
+                Ok(0) | Err(_) => return Err(NoHead::Ended(!self.buffer.is_empty())),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Reads once, behind what is in the buffer. 0: the end of the stream.
+    pub(crate) async fn read_more(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(HEAD_READ_BYTES);
+        self.stream.read_buf(&mut self.buffer).await
+    }
+
+    /// Writes all of it, down to the socket.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Whether an idle connection to a server can take a request: nothing unasked for has come, no end of the stream
+    /// either. It can still break at any moment.
+    pub(crate) fn is_fresh(&mut self) -> bool {
+        if !self.buffer.is_empty() {
+            return false;
+        }
+        let mut byte = [MaybeUninit::uninit()];
+        match socket2::SockRef::from(self.stream.tcp()).peek(&mut byte) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+            Ok(n) if n > 0 => self.is_only_tls_talk(),
+            _ => false,
+        }
+    }
+
+    /// TLS may have something to say that is not for us, such as session tickets.
+    fn is_only_tls_talk(&mut self) -> bool {
+        let Stream::Tls(_) = self.stream else { return false };
+        let mut byte = [0];
+        let mut buf = ReadBuf::new(&mut byte);
+        let mut cx = Context::from_waker(Waker::noop());
+        matches!(Pin::new(&mut self.stream).poll_read(&mut cx, &mut buf), Poll::Pending)
+    }
+
+    /// Ends the stream so that the peer gets to read what was sent last: it is told that nothing follows, and what it
+    /// still sends is read and thrown away for a while. Closing with bytes unread would make the kernel reset the
+    /// connection (RFC 9112 §9.6).
+    pub(crate) async fn linger(mut self, at_most: Duration) {
+        let Self { stream, buffer } = &mut self;
+        let drain = async {
+            stream.shutdown().await?;
+            let mut left = LINGER_BYTES_MAX;
+            loop {
+                buffer.clear();
+                buffer.reserve(HEAD_READ_BYTES);
+                let n = stream.read_buf(buffer).await?;
+                left = left.saturating_sub(n);
+                if n == 0 || left == 0 {
+                    return io::Result::Ok(());
+                }
+            }
+        };
+        // Whatever happens here, there is nobody left to tell.
+        let _ = timeout(at_most, drain).await;
+    }
+}

@@ -1,0 +1,78 @@
+//! What one client connection is and may do: everything that its requests have in common.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Settings, Violations};
+use crate::flow::TlsLeg;
+use crate::record::Tap;
+use crate::relay::Policy;
+use crate::tls::{Ca, Tls};
+
+/// One accepted connection's surroundings. The settings are those of the moment it was accepted.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) tls: Arc<Tls>,
+    pub(crate) ca: Arc<Ca>,
+    pub(crate) tap: Tap,
+    /// The door's word, such as "regular".
+    pub(crate) mode: &'static str,
+    pub(crate) client_addr: SocketAddr,
+    /// Where the client found the proxy.
+    pub(crate) local_addr: SocketAddr,
+    /// Of the stream that requests are read from now.
+    pub(crate) client_tls: Option<TlsLeg>,
+    /// Addresses that must not be dialled from this door, because they lead back to it.
+    pub(crate) loops: Rc<[SocketAddr]>,
+    pub(crate) stop_accepting: CancellationToken,
+}
+
+impl Context {
+    /// Whether dialling `addr` would lead back to the door that the client came through.
+    pub(crate) fn leads_back(&self, addr: SocketAddr) -> bool {
+        let ip = addr.ip().to_canonical();
+        let is_here = ip.is_loopback() || ip.is_unspecified() || ip == self.local_addr.ip().to_canonical();
+        self.loops.iter().any(|own| {
+            let own_ip = own.ip().to_canonical();
+            own.port() == addr.port()
+                && (own_ip == ip || own_ip.is_unspecified() && is_here || ip.is_unspecified() && own_ip.is_loopback())
+        })
+    }
+
+    /// The limits of heads.
+    pub(crate) fn head_limits(&self) -> wire::http::Limits {
+        wire::http::Limits {
+            head_bytes_max: self.settings.limits.head_bytes_max,
+            headers_max: self.settings.limits.headers_max,
+        }
+    }
+
+    /// `limits.handshake_ms`.
+    pub(crate) fn handshake(&self) -> Duration {
+        Duration::from_millis(self.settings.limits.handshake_ms)
+    }
+
+    /// `limits.close_ms`.
+    pub(crate) fn close(&self) -> Duration {
+        Duration::from_millis(self.settings.limits.close_ms)
+    }
+
+    /// How many bytes of a body go on record.
+    pub(crate) fn capture_max(&self) -> usize {
+        let record = &self.settings.record;
+        if record.enabled { record.payload_bytes_max } else { 0 }
+    }
+
+    /// How a connection that leaves HTTP is relayed.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            settings: Arc::clone(&self.settings),
+            violations: self.settings.wire.violations.unwrap_or(Violations::Relay),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Where a request goes, as a door decides it.
+
+use wire::http::{HeadError, RequestHead, Version};
+
+use super::{Origin, Problem};
+
+/// A way in. It decides where a request goes and how its head is rewritten, and nothing else.
+pub(crate) trait Door {
+    /// Decides about one request.
+    ///
+    /// # Errors
+    ///
+    /// The answer that the client gets if the request cannot go anywhere.
+    fn route(&self, request: &RequestHead) -> Result<Route, Problem>;
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// To a server.
+    Server(Onward),
+    /// Nowhere: the proxy's own page at that path.
+    OwnPage(String),
+    /// It is a CONNECT to that host and port.
+    Connect(Origin),
+}
+
+/// How a request goes on to its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Onward {
+    pub(crate) origin: Origin,
+    /// The request target that the server gets.
+    pub(crate) target: String,
+    /// The `Host` that the server gets; `None`: the client's.
+    pub(crate) host: Option<String>,
+    /// Whether the fields that a client says to its proxy are dropped.
+    pub(crate) drops_proxy_fields: bool,
+}
+
+impl Onward {
+    /// The URL for the record.
+    pub(crate) fn url(&self, websocket: bool) -> String {
+        let mut url = self.origin.url(websocket);
+        if self.target != "*" {
+            url.push_str(&self.target);
+        }
+        url
+    }
+
+    /// The head that goes to the server. Lines that need no change leave as they came.
+    pub(crate) fn rewrite(&self, request: &RequestHead, websocket: bool) -> Vec<u8> {
+        let mut head = request.rewrite();
+        if self.target != request.target() {
+            head.target(&self.target);
+        }
+        if let Some(host) = &self.host {
+            let mut hosts = request.values("Host");
+            let right = hosts.next() == Some(host.as_bytes()) && hosts.next().is_none();
+            if !right {
+                head.set("Host", host);
+            }
+        }
+        if self.drops_proxy_fields {
+            head.remove("Proxy-Connection").remove("Proxy-Authorization");
+        }
+        if !websocket {
+            // What follows a switch to any other protocol could not be seen.
+            head.remove("Upgrade").remove("HTTP2-Settings");
+        }
+        head.finish()
+    }
+}
+
+/// Checks what every request must have, whichever way it came (RFC 9112 §3.2).
+pub(super) fn check(request: &RequestHead) -> Result<(), Problem> {
+    request.framing().map_err(Problem::bad_head)?;
+    let hosts = request.values("Host").count();
+    if hosts > 1 {
+        return Err(Problem::bad_request("the client's request has more than one Host"));
+    }
+    if hosts == 0 && request.version() == Version::Http11 {
+        return Err(Problem::bad_request("the client's request has no Host"));
+    }
+    Ok(())
+}
+
+impl From<HeadError> for Problem {
+    fn from(error: HeadError) -> Self {
+        Self::bad_head(error)
+    }
+}

@@ -1,0 +1,187 @@
+//! One client connection, from the first byte to the last.
+//!
+//! The task starts in HTTP. What it needs for that (heads, handshakes, bodies) lives in one boxed future, which is gone
+//! when the connection becomes a WebSocket or a tunnel: those live long, and there are many of them.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use wire::http::RequestHead;
+
+use super::World;
+use super::accept::Slot;
+use super::connect::connect;
+use super::regular::Regular;
+use super::reverse::Reverse;
+use crate::config::Mode;
+use crate::http::{self, Conn, Context, Links, Next, Problem, Route, serve};
+use crate::record::{FlowTap, Tap};
+use crate::relay::{self, Leg, Policy};
+use crate::upgrade::Handover;
+
+/// What the connections of one thread share.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) world: World,
+    pub(super) tap: Tap,
+}
+
+/// A door as its connections know it.
+#[derive(Debug)]
+pub(super) struct Door {
+    kind: Kind,
+    mode: &'static str,
+    pub(super) addr: SocketAddr,
+    loops: Rc<[SocketAddr]>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Regular(Regular),
+    Reverse(Reverse),
+}
+
+impl Door {
+    /// `own` are all doors of this process.
+    pub(super) fn new(mode: &Mode, addr: SocketAddr, own: &[(Mode, SocketAddr)]) -> Self {
+        // A reverse door has its server behind it, so that it is no loop to go through another one.
+        let loops = own
+            .iter()
+            .filter(|(other, at)| *at == addr || matches!(other, Mode::Regular { .. }))
+            .map(|(_, at)| *at)
+            .collect();
+        Self {
+            kind: match mode {
+                Mode::Regular { .. } => Kind::Regular(Regular),
+                Mode::Reverse { url, .. } => Kind::Reverse(Reverse::new(url.clone())),
+            },
+            mode: mode.name(),
+            addr,
+            loops,
+        }
+    }
+}
+
+impl http::Door for Door {
+    fn route(&self, request: &RequestHead) -> Result<Route, Problem> {
+        match &self.kind {
+            Kind::Regular(door) => door.route(request),
+            Kind::Reverse(door) => door.route(request),
+        }
+    }
+}
+
+/// Everything that the relay needs for a tunnel.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    pub(super) client: Leg,
+    pub(super) server: Leg,
+    pub(super) policy: Policy,
+    pub(super) flow: FlowTap,
+}
+
+/// What a connection becomes after HTTP.
+#[derive(Debug)]
+pub(super) enum Then {
+    Closed,
+    WebSocket(Box<Handover>),
+    Tunnel(Box<Tunnel>),
+}
+
+/// Carries one connection. `slot` is its place under `limits.connections_max`.
+pub(super) async fn connection(
+    tcp: TcpStream,
+    client_addr: SocketAddr,
+    door: Rc<Door>,
+    thread: Rc<Thread>,
+    slot: Slot,
+) {
+    let close_now = thread.world.close_now.clone();
+    let then = Box::pin(in_http(tcp, client_addr, door, thread)).await;
+    if let Some(relayed) = then.relay(close_now) {
+        relayed.await;
+    }
+    drop(slot);
+}
+
+impl Then {
+    /// The rest of the connection's life, in a future that is no larger than it needs.
+    fn relay(self, close_now: CancellationToken) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+        match self {
+            Self::Closed => None,
+            Self::WebSocket(handover) => {
+                let Handover {
+                    client,
+                    server,
+                    negotiated,
+                    policy,
+                    flow,
+                } = *handover;
+                Some(Box::pin(async move {
+                    relay::websocket(client, server, &negotiated, &policy, flow, &close_now).await;
+                }))
+            }
+            Self::Tunnel(tunnel) => {
+                let Tunnel {
+                    client,
+                    server,
+                    policy,
+                    flow,
+                } = *tunnel;
+                Some(Box::pin(async move {
+                    relay::tunnel(client, server, &policy, flow, &close_now).await;
+                }))
+            }
+        }
+    }
+}
+
+async fn in_http(tcp: TcpStream, client_addr: SocketAddr, door: Rc<Door>, thread: Rc<Thread>) -> Then {
+    let close_now = thread.world.close_now.clone();
+    // A flow that is dropped in the middle ends as an error.
+    tokio::select! {
+        then = until_it_leaves_http(tcp, client_addr, &door, &thread) => then,
+        () = close_now.cancelled() => Then::Closed,
+    }
+}
+
+async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Door, thread: &Thread) -> Then {
+    // Neither fails but on a connection that is gone already.
+    let (Ok(()), Ok(local_addr)) = (tcp.set_nodelay(true), tcp.local_addr()) else {
+        return Then::Closed;
+    };
+    let world = &thread.world;
+    let context = Context {
+        settings: world.settings.load_full(),
+        tls: world.tls.load_full(),
+        ca: Arc::clone(&world.ca),
+        tap: thread.tap.clone(),
+        mode: door.mode,
+        client_addr,
+        local_addr,
+        client_tls: None,
+        loops: Rc::clone(&door.loops),
+        stop_accepting: world.stop_accepting.clone(),
+    };
+    match serve(&context, Conn::new(tcp.into()), door, Links::default()).await {
+        Next::Closed => Then::Closed,
+        Next::WebSocket(handover) => Then::WebSocket(handover),
+        Next::Connect(asked) => Box::pin(connect(context, *asked)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every open connection has one of these besides its relay.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(super::connection) <= 256, "{} bytes", size(super::connection));
+    }
+}

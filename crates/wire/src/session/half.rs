@@ -1,0 +1,633 @@
+//! One direction of a session: its frames, and the cut-through speed.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::gate::{Gate, Hold};
+use super::output::{Bytes, Entry, Facts, Fate, Output, Payload, Recorded, Span, Ticket, Verdict};
+use super::{Agreed, Config, Cx, GateError, InjectError};
+use crate::close::{self, Close, REASON_BYTES_MAX};
+use crate::deflate::Inflater;
+use crate::error::Rule;
+use crate::frame::{CONTROL_BYTES_MAX, FrameHead, HEAD_BYTES_MAX, Opcode, RSV1};
+use crate::mask;
+use crate::message::NewMessage;
+use crate::{Direction, Peer};
+
+/// The connection must be closed for this; the bytes before `at` are done with.
+pub(super) struct Stop {
+    pub(super) at: usize,
+    pub(super) rule: Rule,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Half {
+    direction: Direction,
+    /// There while the gate is shut: what waits, the inflater, the deflater.
+    hold: Option<Box<Hold>>,
+    /// A header of which not all has come.
+    partial: [u8; HEAD_BYTES_MAX],
+    partial_len: u8,
+    /// The frame whose payload is coming.
+    frame: Option<Frame>,
+    /// The data message under way.
+    message: Option<Facts>,
+    /// The payload of a Close under way.
+    close_payload: Vec<u8>,
+    /// The first Close of the sender, until the session takes it.
+    close: Option<Box<Close>>,
+    close_seen: bool,
+    /// A Close has left for the receiver.
+    closed_out: bool,
+    /// The proxy has ended this direction: what still comes is recorded, but does not leave.
+    away: bool,
+    /// The proxy's own Close, which waits for the frame under way.
+    closing: Option<Box<Close>>,
+    /// What was injected, and waits for the frame or message under way.
+    injected: VecDeque<NewMessage>,
+    /// A compressed message has passed that no inflater of ours saw.
+    uninflated: bool,
+    ended: bool,
+    finished: bool,
+}
+
+/// A frame whose payload is coming.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    head: FrameHead,
+    /// Payload bytes still to come.
+    left: u64,
+    /// Of a control frame: what it will be on record as.
+    control: Option<Facts>,
+    /// The connection is closed for it: none of it leaves.
+    stopped: bool,
+    /// Its payload is let go: it is beyond a limit.
+    silent: bool,
+}
+
+impl Half {
+    pub(super) fn new(direction: Direction, gate: Gate, agreed: &Agreed) -> Self {
+        Self {
+            direction,
+            hold: (gate != Gate::Open).then(|| Box::new(Hold::new(direction, gate, agreed, None))),
+            partial: [0; HEAD_BYTES_MAX],
+            partial_len: 0,
+            frame: None,
+            message: None,
+            close_payload: Vec::new(),
+            close: None,
+            close_seen: false,
+            closed_out: false,
+            away: false,
+            closing: None,
+            injected: VecDeque::new(),
+            uninflated: false,
+            ended: false,
+            finished: false,
+        }
+    }
+
+    const fn to(&self) -> Peer {
+        self.direction.to()
+    }
+
+    /// Takes the bytes from `at` on, all of them unless the connection must be closed.
+    pub(super) fn receive(&mut self, input: &[u8], mut at: usize, cx: &mut Cx<'_>) -> Result<(), Stop> {
+        // What leaves is emitted as one range as late as possible: `from` is where it begins.
+        let mut from = at;
+        loop {
+            if self.frame.is_none() {
+                let start = at;
+                let Some(head) = self.head(input, &mut at) else {
+                    self.emit(from..start, cx);
+                    return Ok(());
+                };
+                let stashed = std::mem::take(&mut self.partial_len) > 0;
+                let begun = self.begin(head, cx);
+                if stashed || begun.is_err() {
+                    self.emit(from..start, cx);
+                    from = at;
+                }
+                begun.map_err(|rule| Stop { at, rule })?;
+                let head_len = usize::from(head.head_len);
+                self.head_passes(&head, if stashed { None } else { Some(&input[at - head_len..at]) }, cx);
+            }
+            let Some(frame) = &mut self.frame else { continue };
+            let take = usize::try_from(frame.left).unwrap_or(usize::MAX).min(input.len() - at);
+            frame.left -= take as u64;
+            let frame = *frame;
+            at += take;
+            let last = self
+                .payload(&frame, input, at - take..at, cx)
+                .map_err(|rule| Stop { at, rule })?;
+            if frame.left > 0 {
+                self.emit(from..at, cx);
+                return Ok(());
+            }
+            self.frame = None;
+            let pending = self.closing.is_some() || !self.injected.is_empty();
+            if pending {
+                self.emit(from..at, cx);
+                from = at;
+            }
+            self.frame_end(&frame, last, cx).map_err(|rule| Stop { at, rule })?;
+            if pending {
+                self.boundary(cx);
+            }
+        }
+    }
+
+    /// Sends what of a header has been kept from earlier, or hands the header to the hold.
+    fn head_passes(&mut self, head: &FrameHead, read: Option<&[u8]>, cx: &mut Cx<'_>) {
+        let bytes = read.unwrap_or(&self.partial[..usize::from(head.head_len)]);
+        if let Some(hold) = &mut self.hold {
+            hold.head(head, bytes);
+        } else if read.is_none() && !self.away {
+            cx.send(self.direction.to(), bytes.to_vec());
+        }
+    }
+
+    /// Reads a header at `at`, together with what came of it before; `None`: it is not complete, and kept.
+    #[inline]
+    fn head(&mut self, input: &[u8], at: &mut usize) -> Option<FrameHead> {
+        let had = usize::from(self.partial_len);
+        if had == 0
+            && let Some(head) = FrameHead::parse(&input[*at..])
+        {
+            *at += usize::from(head.head_len);
+            return Some(head);
+        }
+        let take = (HEAD_BYTES_MAX - had).min(input.len() - *at);
+        self.partial[had..had + take].copy_from_slice(&input[*at..*at + take]);
+        let head = FrameHead::parse(&self.partial[..had + take]);
+        match head {
+            Some(head) => *at += usize::from(head.head_len) - had,
+            None => {
+                *at += take;
+                #[allow(clippy::cast_possible_truncation)] // at most 14
+                let len = (had + take) as u8;
+                self.partial_len = len;
+            }
+        }
+        head
+    }
+
+    /// A frame begins: holds it against the rules and the limits, and finds its place.
+    fn begin(&mut self, head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
+        let flaw = self.flaw(&head, cx.agreed);
+        let wire_bytes = u64::from(head.head_len).saturating_add(head.payload_len);
+        let mut facts = Facts {
+            direction: self.direction,
+            sequence: 0,
+            opcode: head.opcode,
+            compressed: false,
+            masked: head.mask.is_some(),
+            frames: 1,
+            wire_bytes,
+            payload_bytes: head.payload_len,
+            violation: flaw,
+        };
+        let control = head.opcode.is_control();
+        let so_far = match &self.message {
+            Some(message) if head.opcode == Opcode::Continuation => message.payload_bytes,
+            _ => 0,
+        };
+        let stop = if head.payload_len > cx.config.frame_bytes_max {
+            Some(Rule::FrameTooBig)
+        } else if !control && so_far.saturating_add(head.payload_len) > cx.config.message_bytes_max {
+            Some(Rule::MessageTooBig)
+        } else if cx.config.close_on_violation {
+            flaw
+        } else {
+            None
+        };
+        let silent = stop.is_some_and(Rule::is_limit);
+        self.frame = Some(Frame {
+            head,
+            left: head.payload_len,
+            control: None,
+            stopped: stop.is_some(),
+            silent,
+        });
+        if control {
+            facts.violation = stop.or(flaw);
+            if let Some(frame) = &mut self.frame {
+                frame.control = Some(facts);
+            }
+        } else {
+            self.begin_data(facts, cx);
+            if let (Some(rule), Some(message)) = (stop, &mut self.message) {
+                message.violation = Some(rule);
+            }
+        }
+        match stop {
+            Some(rule) if !self.away => Err(rule),
+            _ => Ok(()),
+        }
+    }
+
+    /// A data frame begins or continues a message.
+    fn begin_data(&mut self, mut facts: Facts, cx: &mut Cx<'_>) {
+        match &mut self.message {
+            Some(message) if facts.opcode == Opcode::Continuation => {
+                message.frames = message.frames.saturating_add(1);
+                message.wire_bytes = message.wire_bytes.saturating_add(facts.wire_bytes);
+                message.payload_bytes = message.payload_bytes.saturating_add(facts.payload_bytes);
+                message.violation = message.violation.or(facts.violation);
+            }
+            _ => {
+                // A message inside a message: what came of the first is all that there will be of it.
+                if self.message.is_some() {
+                    let _ = self.message_end(None, cx);
+                }
+                let rsv1 = self.frame.is_some_and(|frame| frame.head.rsv & RSV1 != 0);
+                facts.compressed = rsv1 && cx.agreed.deflate.is_some() && facts.opcode != Opcode::Continuation;
+                self.uninflated |= facts.compressed && self.hold.is_none();
+                self.message = Some(facts);
+            }
+        }
+    }
+
+    /// What is wrong with a header here.
+    #[inline]
+    fn flaw(&self, head: &FrameHead, agreed: &Agreed) -> Option<Rule> {
+        let control = head.opcode.is_control();
+        let first = !control && head.opcode != Opcode::Continuation;
+        let meant = if agreed.deflate.is_some() && first { RSV1 } else { 0 };
+        if self.close_seen {
+            Some(Rule::FrameAfterClose)
+        } else if head.rsv & !meant != 0 && !agreed.unknown {
+            Some(Rule::ReservedBits)
+        } else if matches!(head.opcode, Opcode::Reserved(_)) && !agreed.unknown {
+            Some(Rule::ReservedOpcode)
+        } else if head.mask.is_some() != (self.direction == Direction::Send) {
+            Some(if head.mask.is_some() {
+                Rule::Masked
+            } else {
+                Rule::Unmasked
+            })
+        } else if control && !head.fin {
+            Some(Rule::FragmentedControl)
+        } else if control && head.payload_len > CONTROL_BYTES_MAX {
+            Some(Rule::LongControl)
+        } else if head.opcode == Opcode::Continuation && self.message.is_none() {
+            Some(Rule::OrphanContinuation)
+        } else if first && self.message.is_some() {
+            Some(Rule::InterruptedMessage)
+        } else if !head.is_minimal() {
+            Some(Rule::NonMinimalLength)
+        } else {
+            None
+        }
+    }
+
+    /// Payload of the frame under way. Gives back the span that the complete message takes with it.
+    #[inline]
+    fn payload(
+        &mut self,
+        frame: &Frame,
+        input: &[u8],
+        range: Range<usize>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<Span>, Rule> {
+        let offset = frame.head.payload_len - frame.left - range.len() as u64;
+        if frame.head.opcode == Opcode::Close {
+            let room = 125usize.saturating_sub(self.close_payload.len()).min(range.len());
+            let bytes = &input[range.start..range.start + room];
+            mask::unmask_into(&mut self.close_payload, bytes, frame.head.mask, offset);
+        }
+        if range.is_empty() || frame.silent {
+            return Ok(None);
+        }
+        if let Some(hold) = &mut self.hold {
+            return match &mut self.message {
+                _ if frame.control.is_some() => hold.control_payload(&frame.head, &input[range], offset),
+                Some(message) => hold.payload(message, &frame.head, &input[range], offset, cx),
+                None => Ok(()),
+            }
+            .map(|()| None)
+            .or_else(|rule| if self.away { Ok(None) } else { Err(rule) });
+        }
+        let Some(kept_max) = cx.config.record_bytes_max else {
+            return Ok(None);
+        };
+        let mut span = Span {
+            range,
+            key: frame.head.mask,
+            offset,
+        };
+        let complete = frame.left == 0 && (frame.control.is_some() || frame.head.fin);
+        if let (None, Some(message)) = (&frame.control, &self.message)
+            && !message.compressed
+        {
+            // What the record does not want of a long message is not even copied.
+            let before = message.payload_bytes - frame.head.payload_len + offset;
+            let kept = usize::try_from(kept_max.saturating_sub(before)).unwrap_or(usize::MAX);
+            span.range.end = span.range.end.min(span.range.start.saturating_add(kept));
+        }
+        if span.range.is_empty() {
+            return Ok(None);
+        }
+        if complete {
+            return Ok(Some(span));
+        }
+        let control = frame.control.is_some();
+        cx.out.push(Output::Record(Entry::Part {
+            direction: self.direction,
+            control,
+            span,
+        }));
+        Ok(None)
+    }
+
+    /// The frame under way is complete.
+    #[inline]
+    fn frame_end(&mut self, frame: &Frame, last: Option<Span>, cx: &mut Cx<'_>) -> Result<(), Rule> {
+        match frame.control {
+            Some(facts) => self.control_end(facts, last, cx),
+            None if frame.head.fin => self.message_end(last, cx),
+            None => Ok(()),
+        }
+    }
+
+    fn control_end(&mut self, mut facts: Facts, last: Option<Span>, cx: &mut Cx<'_>) -> Result<(), Rule> {
+        let mut stop = None;
+        if facts.opcode == Opcode::Close {
+            let payload = std::mem::take(&mut self.close_payload);
+            let flaw = close::flaw(&payload);
+            facts.violation = facts.violation.or(flaw);
+            stop = flaw.filter(|_| cx.config.close_on_violation && !self.away);
+            if !self.close_seen {
+                self.close_seen = true;
+                self.close = Some(Box::new(Close::parse(&payload)));
+            }
+        }
+        facts.sequence = cx.sequence();
+        let passes = !self.away && stop.is_none();
+        self.closed_out |= passes && facts.opcode == Opcode::Close;
+        match &mut self.hold {
+            Some(hold) => hold.control_end(facts, passes, cx),
+            None => {
+                let fate = if passes { Fate::Sent } else { Fate::Dropped };
+                cx.record(Recorded {
+                    facts,
+                    payload: Payload::Parts(last),
+                    fate,
+                    ticket: None,
+                });
+            }
+        }
+        stop.map_or(Ok(()), Err)
+    }
+
+    #[inline]
+    fn message_end(&mut self, last: Option<Span>, cx: &mut Cx<'_>) -> Result<(), Rule> {
+        let Some(mut facts) = self.message.take() else {
+            return Ok(());
+        };
+        facts.sequence = cx.sequence();
+        if let Some(hold) = &mut self.hold {
+            return hold.message_end(facts, self.away, cx);
+        }
+        let fate = if self.away { Fate::Dropped } else { Fate::Sent };
+        cx.record(Recorded {
+            facts,
+            payload: Payload::Parts(last),
+            fate,
+            ticket: None,
+        });
+        Ok(())
+    }
+
+    /// Sends what was read as it is, if anything passes.
+    #[inline]
+    fn emit(&self, range: Range<usize>, cx: &mut Cx<'_>) {
+        if !range.is_empty() && !self.away && self.hold.is_none() {
+            cx.out.push(Output::Send {
+                to: self.to(),
+                bytes: Bytes::Read(range),
+            });
+        }
+    }
+
+    /// A frame has just passed: what waited for that leaves.
+    fn boundary(&mut self, cx: &mut Cx<'_>) {
+        let inside = self.message.is_some();
+        for message in std::mem::take(&mut self.injected) {
+            if self.closed_out {
+                break;
+            }
+            if inside && !message.opcode.is_control() {
+                self.injected.push_back(message);
+            } else {
+                self.send_own(&message, cx);
+            }
+        }
+        if let Some(close) = self.closing.take() {
+            self.close_now(&close, cx);
+        }
+    }
+
+    /// The sender's stream has ended. What of a message had come is recorded as that.
+    pub(super) fn end(&mut self, cx: &mut Cx<'_>) {
+        self.ended = true;
+        let cut = self.frame.take();
+        let missing = cut.map_or(0, |frame| frame.left);
+        let control = cut.and_then(|frame| frame.control);
+        if control.is_none()
+            && let Some(message) = &mut self.message
+        {
+            message.payload_bytes -= missing;
+            message.wire_bytes -= missing;
+        }
+        for mut facts in control
+            .map(|facts| Facts {
+                payload_bytes: facts.payload_bytes - missing,
+                wire_bytes: facts.wire_bytes - missing,
+                ..facts
+            })
+            .into_iter()
+            .chain(self.message.take())
+        {
+            facts.violation = facts.violation.or(Some(Rule::Unfinished));
+            facts.sequence = cx.sequence();
+            match &mut self.hold {
+                Some(hold) => hold.unfinished(facts, cx),
+                None => {
+                    let fate = if self.away { Fate::Dropped } else { Fate::Sent };
+                    cx.record(Recorded {
+                        facts,
+                        payload: Payload::Parts(None),
+                        fate,
+                        ticket: None,
+                    });
+                }
+            }
+        }
+        self.closing = None;
+    }
+
+    /// Nothing that waits will leave.
+    pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) {
+        if let Some(hold) = &mut self.hold {
+            hold.abandon(cx);
+        }
+        self.injected.clear();
+    }
+
+    /// Nothing more will leave for the receiver.
+    pub(super) fn finish(&mut self, cx: &mut Cx<'_>) {
+        if !self.finished {
+            self.finished = true;
+            cx.out.push(Output::Finish { to: self.to() });
+        }
+    }
+
+    /// The proxy ends this direction.
+    pub(super) fn close(&mut self, close: &Close, cx: &mut Cx<'_>) {
+        self.abandon(cx);
+        let inside = self.hold.is_none() && self.frame.is_some_and(|frame| !frame.stopped);
+        if inside && !self.closed_out && !self.ended {
+            self.closing = Some(Box::new(close.clone()));
+        } else {
+            self.close_now(close, cx);
+        }
+    }
+
+    fn close_now(&mut self, close: &Close, cx: &mut Cx<'_>) {
+        self.away = true;
+        if self.closed_out || self.finished {
+            return;
+        }
+        self.closed_out = true;
+        let mut payload = Vec::new();
+        if let Some(code) = close.code {
+            payload.extend_from_slice(&code.to_be_bytes());
+            payload.extend_from_slice(&close.reason.as_bytes()[..close.reason.floor_char_boundary(REASON_BYTES_MAX)]);
+        }
+        self.send_own(
+            &NewMessage {
+                opcode: Opcode::Close,
+                payload,
+            },
+            cx,
+        );
+    }
+
+    /// Sends a message of the proxy's own, uncompressed, as one frame.
+    fn send_own(&self, message: &NewMessage, cx: &mut Cx<'_>) {
+        let mut bytes = Vec::with_capacity(message.payload.len() + HEAD_BYTES_MAX);
+        let key = own_key(self.direction, None, cx.config);
+        encode(message.opcode, 0, key, &message.payload, &mut bytes);
+        let facts = Facts {
+            direction: self.direction,
+            sequence: cx.sequence(),
+            opcode: message.opcode,
+            compressed: false,
+            masked: key.is_some(),
+            frames: 1,
+            wire_bytes: bytes.len() as u64,
+            payload_bytes: message.payload.len() as u64,
+            violation: None,
+        };
+        cx.send(self.to(), bytes);
+        let payload = Payload::Plain(Arc::new(message.payload.clone()));
+        cx.record(Recorded {
+            facts,
+            payload,
+            fate: Fate::Injected,
+            ticket: None,
+        });
+    }
+
+    pub(super) fn inject(&mut self, message: NewMessage, cx: &mut Cx<'_>) -> Result<(), InjectError> {
+        if self.closed_out || self.closing.is_some() || self.finished {
+            return Err(InjectError::Closed);
+        }
+        let open = self.hold.is_none();
+        if open && (self.frame.is_some() || self.message.is_some() && !message.opcode.is_control()) {
+            self.injected.push_back(message);
+        } else {
+            self.send_own(&message, cx);
+        }
+        Ok(())
+    }
+
+    pub(super) fn verdict(&mut self, ticket: Ticket, verdict: &mut Option<Verdict>, cx: &mut Cx<'_>) -> bool {
+        self.hold.as_mut().is_some_and(|hold| hold.verdict(ticket, verdict, cx))
+    }
+
+    pub(super) fn set_gate(
+        &mut self,
+        gate: Gate,
+        inflater: Option<Inflater>,
+        agreed: &Agreed,
+    ) -> Result<(), GateError> {
+        match &mut self.hold {
+            Some(hold) if gate == Gate::Open && !self.uninflated && hold.may_go() => {
+                if self.message.is_some() || self.frame.is_some() {
+                    return Err(GateError::Busy);
+                }
+                self.hold = None;
+            }
+            Some(hold) => hold.set_gate(gate),
+            None if gate == Gate::Open => {}
+            None if self.message.is_some() || self.frame.is_some() || self.partial_len > 0 => {
+                return Err(GateError::Busy);
+            }
+            None if self.uninflated && inflater.is_none() => return Err(GateError::NeedsInflater),
+            None => self.hold = Some(Box::new(Hold::new(self.direction, gate, agreed, inflater))),
+        }
+        Ok(())
+    }
+
+    pub(super) fn wants(&self, config: &Config) -> bool {
+        self.hold.as_ref().is_none_or(|hold| hold.wants(config))
+    }
+
+    pub(super) fn take_close(&mut self) -> Option<Close> {
+        self.close.take().map(|close| *close)
+    }
+
+    /// The sender will say nothing more that matters.
+    pub(super) const fn is_through(&self) -> bool {
+        self.close_seen || self.ended
+    }
+
+    /// The receiver has had a Close, or can get none.
+    pub(super) const fn has_closed_out(&self) -> bool {
+        self.closed_out || self.ended
+    }
+
+    /// All that came has left.
+    pub(super) fn may_finish(&self) -> bool {
+        self.ended && !self.holds()
+    }
+
+    /// A message waits for a verdict.
+    pub(super) fn holds(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| !hold.is_empty())
+    }
+
+    pub(super) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+}
+
+/// The key for a frame of the proxy's own: the client's end must mask (RFC 6455 §5.1). What replaces a message keeps
+/// the key of its first frame.
+pub(super) fn own_key(direction: Direction, original: Option<[u8; 4]>, config: &Config) -> Option<[u8; 4]> {
+    (direction == Direction::Send).then(|| original.unwrap_or_else(config.mask_key))
+}
+
+/// Appends one whole frame to `out`.
+pub(super) fn encode(opcode: Opcode, rsv: u8, key: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
+    FrameHead {
+        rsv,
+        ..FrameHead::new(opcode, key, payload.len() as u64)
+    }
+    .encode(out);
+    mask::unmask_into(out, payload, key, 0);
+}

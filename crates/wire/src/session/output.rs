@@ -1,0 +1,235 @@
+//! What a session takes and what it gives: the nouns of its interface.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::close::Close;
+use crate::error::{Rule, Violation};
+use crate::frame::Opcode;
+use crate::message::NewMessage;
+use crate::{Direction, Peer};
+
+/// What must be done now, in this order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// These bytes leave for a peer, behind all that left for it before.
+    Send {
+        /// The peer that they are for.
+        to: Peer,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// Nothing more leaves for this peer: shut its stream down for writing once all is written.
+    Finish {
+        /// The peer.
+        to: Peer,
+    },
+    /// The far end vanished: reset the connection to this peer.
+    Abort {
+        /// The peer.
+        to: Peer,
+    },
+    /// Somebody must judge this message; the answer comes as [`super::Session::verdict`].
+    Inspect(Inspect),
+    /// Something goes on record.
+    Record(Entry),
+}
+
+/// Bytes that leave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Bytes {
+    /// These bytes of what was handed in just now, as they are.
+    Read(Range<usize>),
+    /// Bytes that were kept from earlier, or made.
+    New(Vec<u8>),
+}
+
+/// Names one message that waits for a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// A whole message, for a judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspect {
+    /// Names it in the verdict.
+    pub ticket: Ticket,
+    /// What is known of it.
+    pub facts: Facts,
+    /// Its payload: unmasked, assembled, inflated.
+    pub payload: Arc<Vec<u8>>,
+}
+
+/// What a judge says of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It leaves as it came.
+    Pass,
+    /// This leaves in its place. A payload beyond the message limit is not sent: the original leaves instead.
+    Replace(NewMessage),
+    /// It does not leave.
+    Drop,
+    /// It does not leave, and the conversation ends.
+    Close {
+        /// The status code of the Close to both peers.
+        code: u16,
+        /// Its reason.
+        reason: String,
+    },
+}
+
+/// What is known of a message without its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Its place in the conversation, over both directions without a gap.
+    pub sequence: u32,
+    /// The opcode of its first frame; [`Opcode::Continuation`] if that continued nothing.
+    pub opcode: Opcode,
+    /// Its sender compressed it (RSV1 of its first frame, RFC 7692 §6).
+    pub compressed: bool,
+    /// Its sender masked it.
+    pub masked: bool,
+    /// How many frames it came in.
+    pub frames: u32,
+    /// Bytes on the wire, headers included.
+    pub wire_bytes: u64,
+    /// Payload bytes on the wire: compressed ones, if it was compressed.
+    pub payload_bytes: u64,
+    /// The first thing its sender did wrong with it.
+    pub violation: Option<Rule>,
+}
+
+/// Something that goes on record.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Payload of a message that is not complete yet, in order.
+    Part {
+        /// Whose.
+        direction: Direction,
+        /// Of a control frame, which may stand between the fragments of a message.
+        control: bool,
+        /// Where it is.
+        span: Span,
+    },
+    /// A message is complete.
+    Message(Recorded),
+}
+
+/// A complete message, for the record.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What is known of it.
+    pub facts: Facts,
+    /// Its payload.
+    pub payload: Payload,
+    /// What became of it.
+    pub fate: Fate,
+    /// The ticket under which it was judged.
+    pub ticket: Option<Ticket>,
+}
+
+/// Where the payload of a recorded message is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// All [`Entry::Part`]s since the last message of the same kind (control or not) and direction, and then these
+    /// bytes. Still compressed if [`Facts::compressed`] says so.
+    Parts(Option<Span>),
+    /// Here, plain: the session has inflated it.
+    Plain(Arc<Vec<u8>>),
+}
+
+/// A stretch of what was handed in just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Which bytes.
+    pub range: Range<usize>,
+    /// The key to unmask them with.
+    pub key: Option<[u8; 4]>,
+    /// How far behind the start of their frame's payload they begin.
+    pub offset: u64,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its content left as it came.
+    Sent,
+    /// This left in its place.
+    Replaced(NewMessage),
+    /// It did not leave.
+    Dropped,
+    /// It never came: the proxy wrote it.
+    Injected,
+}
+
+/// Why the proxy ends a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A peer broke a rule or went beyond a limit.
+    Violation(Violation),
+    /// Neither peer sent anything for the idle time.
+    Idle,
+    /// The proxy goes down.
+    Drain,
+    /// A judge wants it so.
+    Verdict {
+        /// The status code.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+    /// Somebody at the proxy wants it so.
+    Command {
+        /// The status code.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+}
+
+impl Reason {
+    /// The Close that says so to both peers.
+    #[must_use]
+    pub fn close(&self) -> Close {
+        let (code, reason) = match self {
+            Self::Violation(violation) => (violation.rule.close_code(), violation.rule.to_string()),
+            Self::Idle => (1001, "idle timeout".to_owned()),
+            Self::Drain => (1001, "proxy shutting down".to_owned()),
+            Self::Verdict { code, reason } | Self::Command { code, reason } => (*code, reason.clone()),
+        };
+        Close {
+            code: Some(code),
+            reason,
+        }
+    }
+}
+
+/// How a peer's stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// In order: nothing more comes.
+    Fin,
+    /// It broke: reset, timed out, or a TLS failure.
+    Reset,
+}
+
+/// How a conversation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// What ended it.
+    pub cause: Cause,
+    /// The Close that came first, or that the proxy sent.
+    pub close: Option<Close>,
+}
+
+/// What ended a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A Close of this peer.
+    Closed(Peer),
+    /// The proxy.
+    Proxy(Reason),
+    /// This peer's stream ended without a Close.
+    Broken(Peer, End),
+}

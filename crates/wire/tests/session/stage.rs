@@ -1,0 +1,292 @@
+//! A stage for sessions: sends in what peers say, collects what the other one gets and what goes on record.
+
+use std::sync::Arc;
+
+use wire::deflate::{Caps, Inflated, Inflater};
+use wire::frame::{FrameHead, Opcode};
+use wire::session::{
+    Agreed, Bytes, Config, End, Entry, Facts, Fate, Inspect, Output, Payload, Reason, Recorded, Session, Verdict,
+};
+use wire::{Direction, Peer, mask};
+
+pub const KEY: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+
+pub fn config() -> Config {
+    Config {
+        close_on_violation: false,
+        validate_utf8: false,
+        frame_bytes_max: 1 << 20,
+        message_bytes_max: 1 << 21,
+        inflate_ratio_max: 200,
+        held_max: 16,
+        held_bytes_max: 1 << 20,
+        idle_ms: 0,
+        close_ms: 5_000,
+        record_bytes_max: Some(1 << 20),
+        mask_key: || [9, 8, 7, 6],
+    }
+}
+
+/// One frame as a peer sends it: the client masks, the server does not.
+pub fn frame(from: Peer, fin: bool, rsv: u8, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let key = (from == Peer::Client).then_some(KEY);
+    let head = FrameHead {
+        fin,
+        rsv,
+        ..FrameHead::new(Opcode::from_bits(opcode), key, payload.len() as u64)
+    };
+    let mut bytes = Vec::new();
+    head.encode(&mut bytes);
+    mask::unmask_into(&mut bytes, payload, key, 0);
+    bytes
+}
+
+pub fn text(from: Peer, payload: &str) -> Vec<u8> {
+    frame(from, true, 0, 1, payload.as_bytes())
+}
+
+/// A message as it went on record, its parts put together.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub facts: Facts,
+    pub payload: Vec<u8>,
+    pub fate: Fate,
+}
+
+/// A session with everything that came of it.
+pub struct Stage {
+    pub session: Session,
+    pub now: u64,
+    /// What each peer has got: client, server.
+    pub got: [Vec<u8>; 2],
+    pub finished: [bool; 2],
+    pub aborted: [bool; 2],
+    pub seen: Vec<Seen>,
+    pub inspects: Vec<Inspect>,
+    parts: [[Vec<u8>; 2]; 2],
+    inflaters: [Inflater; 2],
+}
+
+pub const fn at(peer: Peer) -> usize {
+    match peer {
+        Peer::Client => 0,
+        Peer::Server => 1,
+    }
+}
+
+impl Stage {
+    pub fn new(config: Config, agreed: Agreed) -> Self {
+        let params = agreed.deflate.unwrap_or_default();
+        Self {
+            session: Session::new(Arc::new(config), agreed, 2, 0),
+            now: 0,
+            got: Default::default(),
+            finished: [false; 2],
+            aborted: [false; 2],
+            seen: Vec::new(),
+            inspects: Vec::new(),
+            parts: Default::default(),
+            inflaters: [
+                Inflater::new(params.client_max_window_bits, !params.client_no_context_takeover),
+                Inflater::new(params.server_max_window_bits, !params.server_no_context_takeover),
+            ],
+        }
+    }
+
+    pub fn says(&mut self, from: Peer, bytes: &[u8]) -> &mut Self {
+        let mut out = Vec::new();
+        self.session.receive(from, bytes, self.now, &mut out);
+        self.take(out, bytes);
+        self
+    }
+
+    pub fn ends(&mut self, from: Peer, end: End) -> &mut Self {
+        let mut out = Vec::new();
+        self.session.end(from, end, self.now, &mut out);
+        self.take(out, &[]);
+        self
+    }
+
+    /// Answers the oldest message that waits.
+    pub fn judge(&mut self, verdict: Verdict) -> &mut Self {
+        let ticket = self.inspects.remove(0).ticket;
+        self.judge_ticket(ticket, verdict)
+    }
+
+    pub fn judge_ticket(&mut self, ticket: wire::session::Ticket, verdict: Verdict) -> &mut Self {
+        let mut out = Vec::new();
+        self.session.verdict(ticket, verdict, self.now, &mut out);
+        self.take(out, &[]);
+        self
+    }
+
+    pub fn close(&mut self, reason: Reason) -> &mut Self {
+        let mut out = Vec::new();
+        self.session.close(reason, self.now, &mut out);
+        self.take(out, &[]);
+        self
+    }
+
+    pub fn inject(&mut self, to: Peer, opcode: Opcode, payload: &[u8]) -> Result<(), wire::session::InjectError> {
+        let mut out = Vec::new();
+        let message = wire::message::NewMessage {
+            opcode,
+            payload: payload.to_vec(),
+        };
+        let result = self.session.inject(to, message, &mut out);
+        self.take(out, &[]);
+        result
+    }
+
+    pub fn later(&mut self, millis: u64) -> &mut Self {
+        self.now += millis;
+        let mut out = Vec::new();
+        self.session.tick(self.now, &mut out);
+        self.take(out, &[]);
+        self
+    }
+
+    /// Takes what a peer has got since it was last asked.
+    pub fn gets(&mut self, peer: Peer) -> Vec<u8> {
+        std::mem::take(&mut self.got[at(peer)])
+    }
+
+    /// The record in short: `2 send text "hi" sent`.
+    pub fn record(&self) -> Vec<String> {
+        self.seen
+            .iter()
+            .map(|seen| {
+                let Facts {
+                    direction,
+                    sequence,
+                    opcode,
+                    violation,
+                    ..
+                } = seen.facts;
+                let flaw = violation.map_or(String::new(), |rule| format!(" ({rule})"));
+                let fate = match &seen.fate {
+                    Fate::Replaced(new) => format!("replaced {:?}", String::from_utf8_lossy(&new.payload)),
+                    fate => format!("{fate:?}").to_lowercase(),
+                };
+                let payload = String::from_utf8_lossy(&seen.payload);
+                format!("{sequence} {direction:?} {opcode:?} {payload:?} {fate}{flaw}").to_lowercase()
+            })
+            .collect()
+    }
+
+    fn take(&mut self, out: Vec<Output>, input: &[u8]) {
+        for output in out {
+            match output {
+                Output::Send { to, bytes } => {
+                    assert!(!self.finished[at(to)], "nothing leaves behind the end");
+                    match bytes {
+                        Bytes::Read(range) => self.got[at(to)].extend_from_slice(&input[range]),
+                        Bytes::New(bytes) => self.got[at(to)].extend_from_slice(&bytes),
+                    }
+                }
+                Output::Finish { to } => assert!(!std::mem::replace(&mut self.finished[at(to)], true), "one end"),
+                Output::Abort { to } => self.aborted[at(to)] = true,
+                Output::Inspect(inspect) => self.inspects.push(inspect),
+                Output::Record(Entry::Part {
+                    direction,
+                    control,
+                    span,
+                }) => {
+                    let part = &mut self.parts[at(direction.from())][usize::from(control)];
+                    mask::unmask_into(part, &input[span.range], span.key, span.offset);
+                }
+                Output::Record(Entry::Message(recorded)) => self.recorded(recorded, input),
+            }
+        }
+    }
+
+    fn recorded(&mut self, recorded: Recorded, input: &[u8]) {
+        let Recorded {
+            facts, payload, fate, ..
+        } = recorded;
+        let side = at(facts.direction.from());
+        let payload = match payload {
+            Payload::Plain(plain) => plain.to_vec(),
+            Payload::Parts(last) => {
+                let mut whole = std::mem::take(&mut self.parts[side][usize::from(facts.opcode.is_control())]);
+                if let Some(span) = last {
+                    mask::unmask_into(&mut whole, &input[span.range], span.key, span.offset);
+                }
+                if facts.compressed {
+                    inflate(&mut self.inflaters[side], &whole)
+                } else {
+                    whole
+                }
+            }
+        };
+        self.seen.push(Seen { facts, payload, fate });
+    }
+}
+
+fn inflate(inflater: &mut Inflater, compressed: &[u8]) -> Vec<u8> {
+    let caps = Caps {
+        message_bytes_max: 1 << 24,
+        ratio_max: u32::MAX,
+        keep_bytes_max: usize::MAX,
+    };
+    let mut out = Inflated::default();
+    match inflater
+        .push(compressed, &caps, &mut out)
+        .and_then(|()| inflater.finish(&caps, &mut out))
+    {
+        Ok(()) => out.bytes,
+        Err(error) => error.to_string().into_bytes(),
+    }
+}
+
+/// What a strict receiver makes of the bytes it got: whole data messages in order, inflated, and its control frames.
+pub struct Receiver {
+    inflater: Inflater,
+}
+
+impl Receiver {
+    pub fn new(direction: Direction, agreed: &Agreed) -> Self {
+        let params = agreed.deflate.unwrap_or_default();
+        Self {
+            inflater: match direction {
+                Direction::Send => Inflater::new(params.client_max_window_bits, !params.client_no_context_takeover),
+                Direction::Receive => Inflater::new(params.server_max_window_bits, !params.server_no_context_takeover),
+            },
+        }
+    }
+
+    pub fn read(&mut self, mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let mut messages = Vec::new();
+        let mut under_way: Option<(u8, bool, Vec<u8>)> = None;
+        while !bytes.is_empty() {
+            let head = FrameHead::parse(bytes).expect("a whole header");
+            let end = usize::from(head.head_len) + head.payload_len as usize;
+            let mut payload = Vec::new();
+            mask::unmask_into(&mut payload, &bytes[usize::from(head.head_len)..end], head.mask, 0);
+            bytes = &bytes[end..];
+            if head.opcode.is_control() {
+                messages.push((head.opcode.bits(), payload));
+                continue;
+            }
+            match &mut under_way {
+                None => under_way = Some((head.opcode.bits(), head.rsv == 0b100, payload)),
+                Some((_, _, whole)) => {
+                    assert_eq!(head.opcode, Opcode::Continuation, "no message inside another");
+                    whole.extend_from_slice(&payload);
+                }
+            }
+            if head.fin {
+                let (opcode, compressed, whole) = under_way.take().expect("just put there");
+                messages.push((
+                    opcode,
+                    if compressed {
+                        inflate(&mut self.inflater, &whole)
+                    } else {
+                        whole
+                    },
+                ));
+            }
+        }
+        messages
+    }
+}

@@ -47,7 +47,7 @@ fn an_upgrade_passes_as_it_came_and_early_bytes_are_not_lost() {
     assert_eq!(flow.opening.extensions.as_deref(), Some("permessage-deflate"));
     assert_eq!(kinds(&messages[..2]), [Kind::UpgradeRequest, Kind::UpgradeResponse]);
     assert_eq!(messages[0].sequence, 0);
-    assert_eq!(fact(&messages[1], "violation"), None);
+    assert_eq!(messages[1].metadata.violation, None);
 }
 
 #[test]

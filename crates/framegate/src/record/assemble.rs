@@ -122,7 +122,11 @@ impl FlowState {
         let id = self.id;
         let half = &mut self.halves[index(facts.direction)];
         let control = facts.opcode.is_control();
-        let in_one = if control { half.control.is_empty() } else { half.data.bytes.is_empty() && half.data.size == 0 };
+        let in_one = if control {
+            half.control.is_empty()
+        } else {
+            half.data.bytes.is_empty() && half.data.size == 0
+        };
         if !facts.compressed && in_one {
             // The common case: one frame, read at once, kept where it is.
             let whole = last.len() as u64 == facts.payload_bytes && last.len() <= keep.caps.keep_bytes_max;
@@ -134,7 +138,16 @@ impl FlowState {
         if control {
             let payload = std::mem::take(&mut half.control);
             let truncated = (payload.len() as u64) < facts.payload_bytes;
-            return with(&row(id, at, facts, &payload, facts.payload_bytes, truncated, fate, None));
+            return with(&row(
+                id,
+                at,
+                facts,
+                &payload,
+                facts.payload_bytes,
+                truncated,
+                fate,
+                None,
+            ));
         }
         let failure = half.finish(facts.compressed, keep);
         let data = std::mem::take(&mut half.data);
@@ -144,9 +157,22 @@ impl FlowState {
             Failure::Inflate(InflateError::Ratio) => Rule::InflateRatio.to_string(),
             Failure::Shed => "not inflated: a message before it is not on record".to_owned(),
         });
-        let size = if facts.compressed && failure.is_none() { data.size } else { facts.payload_bytes.max(data.size) };
+        let size = if facts.compressed && failure.is_none() {
+            data.size
+        } else {
+            facts.payload_bytes.max(data.size)
+        };
         let truncated = (data.bytes.len() as u64) < size;
-        with(&row(id, at, facts, &data.bytes, size, truncated, fate, violation.as_deref()))
+        with(&row(
+            id,
+            at,
+            facts,
+            &data.bytes,
+            size,
+            truncated,
+            fate,
+            violation.as_deref(),
+        ))
     }
 
     /// A message that the session has put together.
@@ -162,7 +188,16 @@ impl FlowState {
             WireFate::Injected => Fate::Injected,
             WireFate::Replaced(new) => {
                 let kept = &new.payload[..cut(&new.payload)];
-                let mut row = row(self.id, whole.at, &whole.facts, kept, new.payload.len() as u64, false, Fate::Replaced, None);
+                let mut row = row(
+                    self.id,
+                    whole.at,
+                    &whole.facts,
+                    kept,
+                    new.payload.len() as u64,
+                    false,
+                    Fate::Replaced,
+                    None,
+                );
                 row.truncated = kept.len() < new.payload.len();
                 row.original = Some(payload(whole.facts.opcode, plain, truncated).0);
                 row.decided_by = whole.decided_by.as_deref();
@@ -190,7 +225,11 @@ impl FlowState {
         let size = if upgrade { http.head.len() as u64 } else { http.size };
         let truncated = (kept.len() as u64) < size;
         let mut more: Cow<'_, [(String, String)]> = Cow::Borrowed(&http.more);
-        let violation = http.more.iter().position(|(name, _)| name == "violation").map(|at| more.to_mut().remove(at).1);
+        let violation = http
+            .more
+            .iter()
+            .position(|(name, _)| name == "violation")
+            .map(|at| more.to_mut().remove(at).1);
         let payload = match text(kept, truncated) {
             Some(text) => PayloadRef::Text(text),
             None => PayloadRef::Bytes(kept),

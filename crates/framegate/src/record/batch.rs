@@ -40,15 +40,33 @@ pub(super) enum What {
     Deflate(Params),
     Http(Box<Http>),
     /// Payload of a message that is not complete, unmasked.
-    Part { direction: Direction, control: bool, compressed: bool, bytes: Range<u32> },
+    Part {
+        direction: Direction,
+        control: bool,
+        compressed: bool,
+        bytes: Range<u32>,
+    },
     /// A message whose parts, and then these bytes, are its payload.
-    Message { at: Timestamp, facts: Facts, sent: bool, bytes: Range<u32> },
+    Message {
+        at: Timestamp,
+        facts: Facts,
+        sent: bool,
+        bytes: Range<u32>,
+    },
     /// A message that the session has put together itself.
     Whole(Box<Whole>),
     /// Messages of this direction are not on record; `compressed`: one of them was, so that those behind it cannot
     /// be inflated.
-    Lost { direction: Direction, messages: u64, wire_bytes: u64, compressed: bool },
-    Tunnelled { direction: Direction, bytes: u64 },
+    Lost {
+        direction: Direction,
+        messages: u64,
+        wire_bytes: u64,
+        compressed: bool,
+    },
+    Tunnelled {
+        direction: Direction,
+        bytes: u64,
+    },
     Ended(Box<Ending>),
 }
 

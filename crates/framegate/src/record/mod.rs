@@ -83,7 +83,11 @@ impl Recorder {
         let thread = std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || recorder::Thread::new(writer, jobs, live, &config).run())
-            .map_err(|source| StoreError::Io { what: "start the recorder's thread for", path: database, source })?;
+            .map_err(|source| StoreError::Io {
+                what: "start the recorder's thread for",
+                path: database,
+                source,
+            })?;
         Ok((recorder, RecorderThread(thread)))
     }
 
@@ -137,11 +141,18 @@ impl Recording for Recorder {
         };
         let id = FlowId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let (done, stored) = oneshot::channel();
-        let import = queue::Import { id, flow, messages, done };
+        let import = queue::Import {
+            id,
+            flow,
+            messages,
+            done,
+        };
         if !queue.push(Job::Import(Box::new(import))) {
             return Err("the recorder has stopped".to_owned());
         }
-        let stored = stored.blocking_recv().map_err(|_| "the recorder has stopped".to_owned())?;
+        let stored = stored
+            .blocking_recv()
+            .map_err(|_| "the recorder has stopped".to_owned())?;
         stored.map(|()| id)
     }
 }

@@ -54,8 +54,18 @@ pub(super) struct Jobs {
 
 pub(super) fn new(bytes_max: usize) -> (Queue, Jobs) {
     let (sender, receiver) = mpsc::channel();
-    let gauge = Arc::new(Gauge { bytes: AtomicUsize::new(0), bytes_max, room: Notify::new() });
-    (Queue { jobs: sender, gauge: Arc::clone(&gauge) }, Jobs { jobs: receiver, gauge })
+    let gauge = Arc::new(Gauge {
+        bytes: AtomicUsize::new(0),
+        bytes_max,
+        room: Notify::new(),
+    });
+    (
+        Queue {
+            jobs: sender,
+            gauge: Arc::clone(&gauge),
+        },
+        Jobs { jobs: receiver, gauge },
+    )
 }
 
 impl Queue {

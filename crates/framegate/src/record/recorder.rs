@@ -64,12 +64,7 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    pub(super) fn new(
-        writer: Writer,
-        jobs: Jobs,
-        live: broadcast::Sender<Arc<Live>>,
-        config: &RecorderConfig,
-    ) -> Self {
+    pub(super) fn new(writer: Writer, jobs: Jobs, live: broadcast::Sender<Arc<Live>>, config: &RecorderConfig) -> Self {
         let settings = Arc::clone(&config.settings);
         let caps = Caps {
             message_bytes_max: settings.limits.message_bytes_max,
@@ -172,7 +167,13 @@ impl Thread {
     }
 
     fn message(&mut self, id: FlowId, what: What, bytes: &[u8], broken: bool) -> Result<(), StoreError> {
-        let Self { writer, flows, live, keep, .. } = self;
+        let Self {
+            writer,
+            flows,
+            live,
+            keep,
+            ..
+        } = self;
         let Some(flow) = flows.get_mut(&id) else { return Ok(()) };
         let listened = live.receiver_count() > 0;
         let mut store = |row: &Row<'_>| {
@@ -183,12 +184,15 @@ impl Thread {
         };
         let slice = |range: Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
         let stored = match what {
-            What::Message { at, facts, sent, bytes } => {
-                flow.message(at, &facts, sent, slice(bytes), *keep, &mut store)
-            }
+            What::Message { at, facts, sent, bytes } => flow.message(at, &facts, sent, slice(bytes), *keep, &mut store),
             What::Whole(whole) => flow.whole(&whole, *keep, &mut store),
             What::Http(http) => flow.http(&http, *keep, &mut store),
-            What::Part { direction, control, compressed, bytes } => {
+            What::Part {
+                direction,
+                control,
+                compressed,
+                bytes,
+            } => {
                 flow.part(direction, control, compressed, slice(bytes), *keep);
                 return Ok(());
             }
@@ -196,7 +200,12 @@ impl Thread {
                 flow.deflate(params);
                 return Ok(());
             }
-            What::Lost { direction, messages, wire_bytes, compressed } => {
+            What::Lost {
+                direction,
+                messages,
+                wire_bytes,
+                compressed,
+            } => {
                 flow.lost(direction, messages, wire_bytes, compressed);
                 return Ok(());
             }
@@ -314,7 +323,12 @@ impl Thread {
 
     fn import(&mut self, import: Import) {
         self.commit();
-        let Import { id, flow, messages, done } = import;
+        let Import {
+            id,
+            flow,
+            messages,
+            done,
+        } = import;
         let stored = self.writer.import_flow_as(id, &flow, &messages).map(|_| ());
         self.to_index = true;
         // Whoever asked may have gone.
@@ -356,8 +370,14 @@ impl Thread {
         if retain {
             let store = &self.settings.store;
             let more = self.writer.retain(store.keep_days, store.bytes_max, Timestamp::now());
-            let wait = if matches!(more, Ok(true)) { Duration::from_millis(50) } else { RETAIN_EVERY };
-            self.last_retain = (Instant::now() + wait).checked_sub(RETAIN_EVERY).unwrap_or_else(Instant::now);
+            let wait = if matches!(more, Ok(true)) {
+                Duration::from_millis(50)
+            } else {
+                RETAIN_EVERY
+            };
+            self.last_retain = (Instant::now() + wait)
+                .checked_sub(RETAIN_EVERY)
+                .unwrap_or_else(Instant::now);
             if let Err(error) = more {
                 self.fail(&error);
             }

@@ -57,7 +57,13 @@ impl Tap {
     #[must_use]
     pub fn open(&self, opening: Opening) -> FlowTap {
         let Some(shared) = &self.0 else {
-            return FlowTap { shared: None, id: FlowId(0), next_sequence: 0, lost: [Lost::default(); 2], ended: true };
+            return FlowTap {
+                shared: None,
+                id: FlowId(0),
+                next_sequence: 0,
+                lost: [Lost::default(); 2],
+                ended: true,
+            };
         };
         // An id beyond what a store can hold is refused there, and the flow counted as lost.
         let id = FlowId(shared.next_id.fetch_add(1, Ordering::Relaxed).min(FlowId::MAX.0));
@@ -93,7 +99,10 @@ impl Shared {
     fn hand_over(&self) {
         let mut batch = self.batch.borrow_mut();
         if !batch.is_empty() {
-            let next = Batch { events: Vec::with_capacity(batch.events.len()), bytes: Vec::with_capacity(batch.bytes.len()) };
+            let next = Batch {
+                events: Vec::with_capacity(batch.events.len()),
+                bytes: Vec::with_capacity(batch.bytes.len()),
+            };
             let full = std::mem::replace(&mut *batch, next);
             // A recorder that is gone has said why; what passes now is not recorded.
             self.queue.push(Job::Batch(full));
@@ -197,7 +206,12 @@ impl FlowTap {
     pub fn entry(&mut self, entry: Entry, read: &[u8], at: Timestamp) {
         let Some(shared) = self.shared.clone() else { return };
         match entry {
-            Entry::Part { direction, control, compressed, span } => {
+            Entry::Part {
+                direction,
+                control,
+                compressed,
+                span,
+            } => {
                 let lost = &mut self.lost[index(direction)];
                 if lost.cut[usize::from(control)] || shared.sheds() {
                     lost.cut[usize::from(control)] = true;
@@ -205,9 +219,19 @@ impl FlowTap {
                     return;
                 }
                 let bytes = shared.copy(&span, read);
-                shared.push(self.id, What::Part { direction, control, compressed, bytes });
+                shared.push(
+                    self.id,
+                    What::Part {
+                        direction,
+                        control,
+                        compressed,
+                        bytes,
+                    },
+                );
             }
-            Entry::Message(Recorded { facts, payload, fate, .. }) => {
+            Entry::Message(Recorded {
+                facts, payload, fate, ..
+            }) => {
                 let lost = &mut self.lost[index(facts.direction)];
                 let cut = std::mem::take(&mut lost.cut[usize::from(facts.opcode.is_control())]);
                 if cut || shared.sheds() {
@@ -218,11 +242,20 @@ impl FlowTap {
                 let what = match payload {
                     Payload::Parts(span) => {
                         let bytes = span.map_or(0..0, |span| shared.copy(&span, read));
-                        What::Message { at, facts, sent: fate == Fate::Sent, bytes }
+                        What::Message {
+                            at,
+                            facts,
+                            sent: fate == Fate::Sent,
+                            bytes,
+                        }
                     }
-                    Payload::Plain(payload) => {
-                        What::Whole(Box::new(Whole { at, facts, payload, fate, decided_by: None }))
-                    }
+                    Payload::Plain(payload) => What::Whole(Box::new(Whole {
+                        at,
+                        facts,
+                        payload,
+                        fate,
+                        decided_by: None,
+                    })),
                 };
                 shared.push(self.id, what);
             }
@@ -239,7 +272,9 @@ impl FlowTap {
     /// Whether more may be put on record now: always, unless the queue is full and the relay is to wait for it.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.shared.as_ref().is_none_or(|shared| shared.on_full == OnFull::Shed || shared.queue.has_room())
+        self.shared
+            .as_ref()
+            .is_none_or(|shared| shared.on_full == OnFull::Shed || shared.queue.has_room())
     }
 
     /// Waits until [`FlowTap::has_room`].
@@ -259,12 +294,25 @@ impl FlowTap {
 
     fn tell_lost(&mut self, direction: Direction) {
         let lost = &mut self.lost[index(direction)];
-        let Lost { messages, wire_bytes, compressed, cut } = *lost;
+        let Lost {
+            messages,
+            wire_bytes,
+            compressed,
+            cut,
+        } = *lost;
         *lost = Lost { cut, ..Lost::default() };
         if (messages > 0 || compressed)
             && let Some(shared) = &self.shared
         {
-            shared.push(self.id, What::Lost { direction, messages, wire_bytes, compressed });
+            shared.push(
+                self.id,
+                What::Lost {
+                    direction,
+                    messages,
+                    wire_bytes,
+                    compressed,
+                },
+            );
         }
     }
 

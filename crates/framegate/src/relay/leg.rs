@@ -44,7 +44,9 @@ impl Leg {
     /// Reads what there is, at most as much as fits into `buf`.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
-        Pin::new(&mut self.stream).poll_read(cx, &mut buf).map_ok(|()| buf.filled().len())
+        Pin::new(&mut self.stream)
+            .poll_read(cx, &mut buf)
+            .map_ok(|()| buf.filled().len())
     }
 
     /// Writes at once what the peer takes, and keeps the rest.

@@ -45,7 +45,12 @@ pub async fn tunnel(client: Side, server: Side, policy: &Policy, mut flow: FlowT
         flow.tunnelled(direction, bytes);
     }
     let state = if error.is_some() { State::Error } else { State::Complete };
-    flow.end(Ending { ended_at: Timestamp::now(), state, error, close: None });
+    flow.end(Ending {
+        ended_at: Timestamp::now(),
+        state,
+        error,
+        close: None,
+    });
 }
 
 struct Pipes {
@@ -110,7 +115,11 @@ impl Pipes {
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
         let half_closed = self.legs.iter().any(|leg| leg.ended);
-        let patience = if half_closed { self.half_closed_ms.max(self.idle_ms) } else { self.idle_ms };
+        let patience = if half_closed {
+            self.half_closed_ms.max(self.idle_ms)
+        } else {
+            self.idle_ms
+        };
         if patience == 0 {
             return Poll::Pending;
         }

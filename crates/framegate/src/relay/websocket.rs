@@ -34,7 +34,10 @@ pub async fn websocket(
     if let Some(params) = negotiated.deflate {
         flow.deflate(params);
     }
-    let agreed = Agreed { deflate: negotiated.deflate, unknown: negotiated.unknown };
+    let agreed = Agreed {
+        deflate: negotiated.deflate,
+        unknown: negotiated.unknown,
+    };
     let session = Session::new(Arc::new(config(policy, &flow)), agreed, flow.next_sequence(), millis());
     let mut conversation = Conversation {
         session,
@@ -54,7 +57,9 @@ pub async fn websocket(
             if let Some(early) = early.take() {
                 for (peer, bytes) in [Peer::Client, Peer::Server].into_iter().zip(early) {
                     if !bytes.is_empty() {
-                        conversation.session.receive(peer, &bytes, millis(), &mut conversation.out);
+                        conversation
+                            .session
+                            .receive(peer, &bytes, millis(), &mut conversation.out);
                         conversation.perform(cx, &bytes);
                     }
                 }
@@ -135,8 +140,14 @@ impl Conversation {
         let [client, server] = &mut self.legs;
         let out = client.poll_out(cx).is_ready() & server.poll_out(cx).is_ready();
         let close_ms = self.close_ms;
-        let grace = self.grace.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(close_ms))));
-        if out || grace.as_mut().poll(cx).is_ready() { Step::Over } else { Step::Wait }
+        let grace = self
+            .grace
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(close_ms))));
+        if out || grace.as_mut().poll(cx).is_ready() {
+            Step::Over
+        } else {
+            Step::Wait
+        }
     }
 
     /// Relays until neither direction can move. Says whether that is for want of the recorder's room.
@@ -176,7 +187,11 @@ impl Conversation {
             Poll::Ready(Err(error)) => {
                 leg.ended = true;
                 // A TLS peer that leaves without saying so has ended its stream all the same.
-                let end = if error.kind() == std::io::ErrorKind::UnexpectedEof { End::Fin } else { End::Reset };
+                let end = if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    End::Fin
+                } else {
+                    End::Reset
+                };
                 self.session.end(from, end, now, &mut self.out);
                 &[][..]
             }
@@ -197,8 +212,14 @@ impl Conversation {
         let stamp = Timestamp::now();
         for output in self.out.drain(..) {
             match output {
-                Output::Send { to, bytes: Bytes::Read(range) } => self.legs[at(to)].write(cx, &read[range]),
-                Output::Send { to, bytes: Bytes::New(bytes) } => self.legs[at(to)].write(cx, &bytes),
+                Output::Send {
+                    to,
+                    bytes: Bytes::Read(range),
+                } => self.legs[at(to)].write(cx, &read[range]),
+                Output::Send {
+                    to,
+                    bytes: Bytes::New(bytes),
+                } => self.legs[at(to)].write(cx, &bytes),
                 Output::Record(entry) => self.flow.entry(entry, read, stamp),
                 Output::Finish { to } => {
                     self.legs[at(to)].finish();
@@ -242,7 +263,9 @@ impl Conversation {
     fn end(self) {
         let mut ending = ending(&self.session);
         if ending.state == State::Complete && self.legs.iter().any(|leg| !leg.is_shut()) {
-            ending.error.get_or_insert_with(|| "a peer did not take all that was for it".to_owned());
+            ending
+                .error
+                .get_or_insert_with(|| "a peer did not take all that was for it".to_owned());
         }
         self.flow.end(ending);
     }
@@ -253,7 +276,12 @@ fn ending(session: &Session) -> Ending {
     let ended_at = Timestamp::now();
     let Some(ending) = session.ending() else {
         let error = Some("the relay ended before the conversation".to_owned());
-        return Ending { ended_at, state: State::Error, error, close: None };
+        return Ending {
+            ended_at,
+            state: State::Error,
+            error,
+            close: None,
+        };
     };
     let (state, by, error) = match ending.cause {
         Cause::Closed(Peer::Client) => (State::Complete, ClosedBy::Client, None),
@@ -264,12 +292,25 @@ fn ending(session: &Session) -> Ending {
                 End::Fin => "ended the stream without a Close",
                 End::Reset => "reset the connection",
             };
-            let by = if peer == Peer::Client { ClosedBy::Client } else { ClosedBy::Server };
+            let by = if peer == Peer::Client {
+                ClosedBy::Client
+            } else {
+                ClosedBy::Server
+            };
             (State::Error, by, Some(format!("{peer} {how}")))
         }
     };
-    let close = ending.close.map(|close| Close { by, code: close.code, reason: close.reason });
-    Ending { ended_at, state, error, close }
+    let close = ending.close.map(|close| Close {
+        by,
+        code: close.code,
+        reason: close.reason,
+    });
+    Ending {
+        ended_at,
+        state,
+        error,
+        close,
+    }
 }
 
 fn words(reason: &Reason) -> String {

@@ -336,7 +336,12 @@ impl Half {
         let control = frame.control.is_some();
         let compressed = !control && self.message.is_some_and(|message| message.compressed);
         let direction = self.direction;
-        cx.out.push(Output::Record(Entry::Part { direction, control, compressed, span }));
+        cx.out.push(Output::Record(Entry::Part {
+            direction,
+            control,
+            compressed,
+            span,
+        }));
         Ok(None)
     }
 

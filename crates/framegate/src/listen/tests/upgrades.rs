@@ -47,7 +47,7 @@ fn an_upgrade_passes_as_it_came_and_early_bytes_are_not_lost() {
     assert_eq!(flow.opening.extensions.as_deref(), Some("permessage-deflate"));
     assert_eq!(kinds(&messages[..2]), [Kind::UpgradeRequest, Kind::UpgradeResponse]);
     assert_eq!(messages[0].sequence, 0);
-    assert_eq!(fact(&messages[1], "violation"), None);
+    assert_eq!(messages[1].metadata.violation, None);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_flawed_101_is_passed_on_and_noted() {
     server.join().unwrap();
     drop(client);
     let (_, messages) = proxy.ended();
-    let violation = fact(&messages[1], "violation").unwrap();
+    let violation = messages[1].metadata.violation.as_deref().unwrap();
     assert!(violation.contains("does not answer the key; "), "{violation}");
     assert!(violation.contains("server_max_window_bits"), "{violation}");
 }

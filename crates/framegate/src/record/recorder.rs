@@ -68,7 +68,9 @@ impl Thread {
         let settings = Arc::clone(&config.settings);
         let caps = Caps {
             message_bytes_max: settings.limits.message_bytes_max,
-            ratio_max: settings.limits.inflate_ratio_max,
+            // What compresses very well is no harm to a record that keeps a bounded part of it; giving it up would
+            // leave all later messages of its direction unread.
+            ratio_max: u32::MAX,
             keep_bytes_max: settings.record.payload_bytes_max,
         };
         let now = Instant::now();

@@ -19,3 +19,4 @@ pub mod query;
 pub mod exchange;
 pub mod control;
 pub mod telemetry;
+pub mod run;

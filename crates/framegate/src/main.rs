@@ -3,11 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use framegate::config::cli::{Cli, Command, ConfigCommand, Global, RunArgs};
+use framegate::config::cli::{Cli, Command, ConfigCommand, Global};
 use framegate::config::{self, Loaded};
 use framegate::control::cli;
 use framegate::control::exit::ExitError;
-use framegate::telemetry;
 
 fn main() -> ExitCode {
     let (global, command) = match Cli::read(std::env::args_os()) {
@@ -26,7 +25,8 @@ fn main() -> ExitCode {
 
 fn dispatch(global: &Global, command: &Command) -> Result<(), ExitError> {
     match command {
-        Command::Run(args) => run(global, args),
+        Command::Run(args) => framegate::run::run(&data_dir(global)?, global.config.as_deref(), args),
+        Command::Demo => framegate::run::demo(global.data_dir.as_deref()),
         Command::Config { command } => configuration(global, command),
         Command::Ca { command } => framegate::control::ca::run(&data_dir(global)?, command, &mut io::stdout().lock()),
         Command::Doctor(args) => {
@@ -39,19 +39,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<(), ExitError> {
         Command::Search(args) => cli::search(&data_dir(global)?, args),
         Command::Export(args) => cli::export(&data_dir(global)?, args),
         Command::Import(args) => cli::import(&data_dir(global)?, args),
-        other => Err(ExitError::Failed(format!("{other:?} is not wired to its function"))),
     }
-}
-
-fn run(global: &Global, args: &RunArgs) -> Result<(), ExitError> {
-    let loaded = load(global, &args.sets())?;
-    let directives = std::env::var("FRAMEGATE_LOG").ok();
-    telemetry::start(&loaded.settings.log, directives.as_deref())
-        .map_err(|error| ExitError::Usage(error.to_string()))?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    Err(ExitError::Failed("run is not wired to its function".to_owned()))
 }
 
 fn configuration(global: &Global, command: &ConfigCommand) -> Result<(), ExitError> {

@@ -64,11 +64,11 @@ impl Rule {
     pub const fn is_limit(self) -> bool {
         matches!(self, Self::FrameTooBig | Self::MessageTooBig | Self::InflateRatio)
     }
-}
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// The rule in a few words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
             Self::ReservedBits => "reserved bit set",
             Self::ReservedOpcode => "reserved opcode",
             Self::Unmasked => "client frame not masked",
@@ -88,7 +88,13 @@ impl fmt::Display for Rule {
             Self::FrameTooBig => "frame over the limit",
             Self::MessageTooBig => "message over the limit",
             Self::InflateRatio => "inflates beyond the ratio limit",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 

@@ -18,6 +18,8 @@ pub enum ExitError {
     Silent,
     /// Whoever read standard output has had enough: exit code 0.
     BrokenPipe,
+    /// A signal of this number ended it before it was done: exit code 128 + the number, as shells have it.
+    Signal(u8),
 }
 
 impl ExitError {
@@ -29,6 +31,7 @@ impl ExitError {
             Self::Failed(_) | Self::Silent => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
+            Self::Signal(number) => 128u8.saturating_add(*number),
         };
         if let Self::Failed(what) | Self::Usage(what) | Self::NotFound(what) = self {
             use io::Write;

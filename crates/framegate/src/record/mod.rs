@@ -1,166 +1,147 @@
-//! Stands in for the recorder until it is there: keeps nothing, tells subscribers.
+//! From what passes to what is kept: batches, a bounded queue, and one recorder thread.
+//!
+//! ```text
+//! relay --FlowTap--> batch of its thread --queue--> recorder: put together, inflate, cut --rows--> store
+//! ```
+//!
+//! The data plane only copies payloads into its thread's batch. Assembling, inflating and checking UTF-8 happen here,
+//! on the recorder's thread, which commits several times within `store.flush_ms`. When more waits than
+//! `record.queue_bytes_max`, `record.on_full` says whether the relay waits or messages are counted instead of kept.
 
-use std::cell::RefCell;
+mod batch;
+mod queue;
+mod tap;
+mod assemble;
+mod recorder;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
 
-use crate::flow::{
-    Counts, Direction, Ending, Fate, Flow, FlowId, Kind, Message, Metadata, Opening, Payload, State, Timestamp,
-};
+use crate::config::Settings;
+use crate::control::operations::{Event, Recording};
+use crate::flow::{Flow, FlowId, Message};
+use crate::store::{StoreError, Writer};
+use queue::{Job, Queue};
+pub use tap::{FlowTap, HttpMessage, Tap};
 
-/// What is new.
+/// How many events a subscriber may lag behind before it misses some.
+const LIVE_EVENTS: usize = 4096;
+
+/// What a recorder works with.
 #[derive(Clone, Debug)]
-pub enum Live {
-    /// A flow opened or ended.
-    Flow(Flow),
-    /// A message was recorded.
-    Message(Message),
+pub struct RecorderConfig {
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// The settings at the start; what concerns the recorder takes effect then.
+    pub settings: Arc<Settings>,
+    /// Cancelled when the store failed and `store.on_error` is "stop".
+    pub failed: CancellationToken,
 }
 
-/// Makes taps. Cheap to clone.
+/// The way to the recorder's thread. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    live: broadcast::Sender<Arc<Live>>,
-    next: Arc<AtomicU32>,
+    queue: Option<Queue>,
+    live: broadcast::Sender<Arc<Event>>,
+    next_id: Arc<AtomicU32>,
+    settings: Arc<Settings>,
 }
 
-impl Default for Recorder {
-    fn default() -> Self {
-        Self {
-            live: broadcast::channel(4096).0,
-            next: Arc::new(AtomicU32::new(1)),
-        }
+/// The recorder's thread.
+#[derive(Debug)]
+pub struct RecorderThread(JoinHandle<()>);
+
+impl RecorderThread {
+    /// Waits until every tap and every [`Recorder`] is gone and all they said is stored.
+    pub fn join(self) {
+        // The thread reports its own failures; a panic of it has been printed.
+        let _ = self.0.join();
     }
 }
 
 impl Recorder {
-    /// The way of the calling thread to the recorder.
+    /// Opens the store and starts the recorder's thread.
+    ///
+    /// # Errors
+    /// The store cannot be opened: [`StoreError`] says why.
+    pub fn start(config: RecorderConfig) -> Result<(Self, RecorderThread), StoreError> {
+        let writer = Writer::open(&config.database)?;
+        let (queue, jobs) = queue::new(config.settings.record.queue_bytes_max);
+        let recorder = Self {
+            live: broadcast::channel(LIVE_EVENTS).0,
+            next_id: Arc::new(AtomicU32::new(writer.next_flow_id().0)),
+            settings: Arc::clone(&config.settings),
+            queue: Some(queue),
+        };
+        let live = recorder.live.clone();
+        let database = config.database.clone();
+        let thread = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || recorder::Thread::new(writer, jobs, live, &config).run())
+            .map_err(|source| StoreError::Io { what: "start the recorder's thread for", path: database, source })?;
+        Ok((recorder, RecorderThread(thread)))
+    }
+
+    /// A recorder that keeps nothing.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self {
+            queue: None,
+            live: broadcast::channel(1).0,
+            next_id: Arc::new(AtomicU32::new(1)),
+            settings: Arc::default(),
+        }
+    }
+
+    /// The way of the calling thread to the recorder. Its flows live on a tokio runtime of that thread.
     #[must_use]
     pub fn tap(&self) -> Tap {
-        Tap(std::rc::Rc::new(self.clone()))
+        Tap::new(self.queue.clone(), Arc::clone(&self.next_id), &self.settings)
+    }
+
+    /// Waits until everything that the taps have handed over is committed. What a tap has gathered it hands over
+    /// within a fraction of `store.flush_ms`; this waits for that, too.
+    pub async fn flush(&self) {
+        let Some(queue) = &self.queue else { return };
+        tokio::time::sleep(tap::hand_over_after(&self.settings) * 2).await;
+        let (done, committed) = oneshot::channel();
+        if queue.push(Job::Flush(done)) {
+            let _ = committed.await;
+        }
     }
 
     /// What is recorded from now on.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Live>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
         self.live.subscribe()
     }
 }
 
-/// The way of one data-plane thread to the recorder. Cheap to clone; stays on its thread.
-#[derive(Clone, Debug)]
-pub struct Tap(std::rc::Rc<Recorder>);
+impl Recording for Recorder {
+    fn flush(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.flush())
+    }
 
-impl Tap {
-    /// Puts a new flow on record.
-    #[must_use]
-    pub fn open(&self, opening: Opening) -> FlowTap {
-        let flow = Flow {
-            id: FlowId(self.0.next.fetch_add(1, Ordering::Relaxed)),
-            opening,
-            counts: Counts::default(),
-            ending: None,
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.subscribe()
+    }
+
+    fn import(&self, flow: Flow, messages: Vec<Message>) -> Result<FlowId, String> {
+        let Some(queue) = &self.queue else {
+            return Err("nothing is recorded: record.enabled is false".to_owned());
         };
-        let _ = self.0.live.send(Arc::new(Live::Flow(flow.clone())));
-        FlowTap {
-            tap: self.clone(),
-            flow: RefCell::new(flow),
-            sequence: 0,
+        let id = FlowId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let (done, stored) = oneshot::channel();
+        let import = queue::Import { id, flow, messages, done };
+        if !queue.push(Job::Import(Box::new(import))) {
+            return Err("the recorder has stopped".to_owned());
         }
-    }
-}
-
-/// One flow's way to the recorder. Dropped before [`FlowTap::end`], the flow ends as an error.
-#[derive(Debug)]
-pub struct FlowTap {
-    tap: Tap,
-    flow: RefCell<Flow>,
-    sequence: u32,
-}
-
-/// A head of an upgrade, or a whole request or response, as it goes on record.
-#[derive(Clone, Debug)]
-pub struct HttpMessage<'a> {
-    /// Which way it went.
-    pub direction: Direction,
-    /// [`Kind::UpgradeRequest`], [`Kind::UpgradeResponse`], [`Kind::Request`] or [`Kind::Response`].
-    pub kind: Kind,
-    /// When it was complete on arrival.
-    pub at: Timestamp,
-    /// Start line and header fields exactly as they came, the empty line included.
-    pub head: &'a [u8],
-    /// The body, without its transfer coding, cut at `record.payload_bytes_max`; empty for an upgrade.
-    pub body: &'a [u8],
-    /// The body's bytes before it was cut.
-    pub size: u64,
-    /// Head and body as they were on the wire.
-    pub wire_bytes: u64,
-    /// Further facts, such as ("status", "200").
-    pub more: Vec<(String, String)>,
-}
-
-impl FlowTap {
-    /// The flow's name.
-    #[must_use]
-    pub fn id(&self) -> FlowId {
-        self.flow.borrow().id
-    }
-
-    /// Puts a message of HTTP on record.
-    pub fn http(&mut self, message: &HttpMessage<'_>) {
-        let recorded = Message {
-            flow: self.id(),
-            sequence: self.sequence,
-            direction: message.direction,
-            at: message.at,
-            kind: message.kind,
-            head: Some(String::from_utf8_lossy(message.head).into_owned()),
-            payload: Payload::Bytes(message.body.to_vec()),
-            size: message.size,
-            wire_bytes: message.wire_bytes,
-            frames: 0,
-            truncated: (message.body.len() as u64) < message.size,
-            fate: Fate::Sent,
-            decided_by: None,
-            original: None,
-            metadata: Metadata {
-                more: message.more.clone(),
-                ..Metadata::default()
-            },
-        };
-        self.sequence += 1;
-        let _ = self.tap.0.live.send(Arc::new(Live::Message(recorded)));
-    }
-
-    /// Counts bytes of a tunnel.
-    pub fn tunnelled(&mut self, direction: Direction, bytes: u64) {
-        let counts = &mut self.flow.get_mut().counts;
-        match direction {
-            Direction::Send => counts.bytes_sent += bytes,
-            Direction::Receive => counts.bytes_received += bytes,
-        }
-    }
-
-    /// Waits until the recorder has room; at once unless the queue is full and `record.on_full` is "slow".
-    pub async fn ready(&self) {}
-
-    /// Ends the flow.
-    pub fn end(self, ending: Ending) {
-        self.flow.borrow_mut().ending = Some(ending);
-    }
-}
-
-impl Drop for FlowTap {
-    fn drop(&mut self) {
-        let mut flow = self.flow.borrow().clone();
-        flow.ending.get_or_insert_with(|| Ending {
-            ended_at: Timestamp::now(),
-            state: State::Error,
-            error: Some("given up".to_owned()),
-            close: None,
-        });
-        let _ = self.tap.0.live.send(Arc::new(Live::Flow(flow)));
+        let stored = stored.blocking_recv().map_err(|_| "the recorder has stopped".to_owned())?;
+        stored.map(|()| id)
     }
 }

@@ -1,14 +1,20 @@
-//! Stands in for the relay until it is there.
+//! One task per connection: two streams and whatever passes between them.
+//!
+//! [`websocket`] asks a [`wire::session::Session`] what must leave and does just that; [`tunnel`] passes bytes on
+//! unread. After the 101 only this room writes to a peer.
+
+mod leg;
+mod websocket;
+mod tunnel;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio_util::sync::CancellationToken;
+pub use tunnel::tunnel;
+pub use websocket::websocket;
 
 use crate::config::{Settings, Violations};
-use crate::flow::{Direction, Ending, State, Timestamp};
 use crate::net::Stream;
-use crate::record::FlowTap;
 
 /// One side of a relayed connection.
 #[derive(Debug)]
@@ -28,45 +34,15 @@ pub struct Policy {
     pub violations: Violations,
 }
 
-/// Relays a WebSocket.
-pub async fn websocket(
-    client: Leg,
-    server: Leg,
-    _negotiated: &wire::upgrade::Negotiated,
-    policy: &Policy,
-    flow: FlowTap,
-    close_now: &CancellationToken,
-) {
-    tunnel(client, server, policy, flow, close_now).await;
+/// Bytes that a thread reads at once, from whichever connection has some: connections keep only what is left over.
+const READ_BYTES: usize = 128 << 10;
+
+thread_local! {
+    static READ: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// Relays bytes.
-pub async fn tunnel(
-    mut client: Leg,
-    mut server: Leg,
-    _policy: &Policy,
-    mut flow: FlowTap,
-    close_now: &CancellationToken,
-) {
-    let pass = async {
-        server.stream.write_all(&client.early).await?;
-        client.stream.write_all(&server.early).await?;
-        server.stream.flush().await?;
-        client.stream.flush().await?;
-        tokio::io::copy_bidirectional(&mut client.stream, &mut server.stream).await
-    };
-    let passed = tokio::select! {
-        passed = pass => passed.ok(),
-        () = close_now.cancelled() => None,
-    };
-    if let Some((sent, received)) = passed {
-        flow.tunnelled(Direction::Send, sent);
-        flow.tunnelled(Direction::Receive, received);
-    }
-    flow.end(Ending {
-        ended_at: Timestamp::now(),
-        state: State::Complete,
-        error: None,
-        close: None,
-    });
+/// Milliseconds since the first call in this process: a clock that never goes back.
+fn millis() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 //! One message on its way to the store, borrowed from wherever it is.
 
-use crate::flow::{Direction, Fate, FlowId, Kind, Message, Payload, Timestamp};
+use crate::flow::{Direction, Fate, FlowId, Kind, Message, Metadata, Payload, Timestamp};
 
 /// Bytes that may be text: the borrowed twin of [`Payload`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,39 @@ impl<'a> From<&'a Message> for Row<'a> {
             invalid_utf8: message.metadata.invalid_utf8,
             violation: message.metadata.violation.as_deref(),
             more: &message.metadata.more,
+        }
+    }
+}
+
+impl From<&Row<'_>> for Message {
+    fn from(row: &Row<'_>) -> Self {
+        let owned = |payload: PayloadRef<'_>| match payload {
+            PayloadRef::Text(text) => Payload::Text(text.to_owned()),
+            PayloadRef::Bytes(bytes) => Payload::Bytes(bytes.to_owned()),
+        };
+        Self {
+            flow: row.flow,
+            sequence: row.sequence,
+            direction: row.direction,
+            at: row.at,
+            kind: row.kind,
+            head: row.head.map(str::to_owned),
+            payload: owned(row.payload),
+            size: row.size,
+            wire_bytes: row.wire_bytes,
+            frames: row.frames,
+            truncated: row.truncated,
+            fate: row.fate,
+            decided_by: row.decided_by.map(str::to_owned),
+            original: row.original.map(owned),
+            metadata: Metadata {
+                opcode: row.opcode,
+                masked: row.masked,
+                compressed: row.compressed,
+                invalid_utf8: row.invalid_utf8,
+                violation: row.violation.map(str::to_owned),
+                more: row.more.to_vec(),
+            },
         }
     }
 }

@@ -16,7 +16,9 @@ pub fn start(log: &Log, directives: Option<&str>) -> Result<(), BadDirectives> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // It would panic where it tells standard error that standard error is gone.
+        .log_internal_errors(false);
     // An error means that somebody in this process started logging before.
     let _ = match log.format {
         LogFormat::Text => builder.try_init(),

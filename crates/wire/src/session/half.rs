@@ -334,11 +334,9 @@ impl Half {
             return Ok(Some(span));
         }
         let control = frame.control.is_some();
-        cx.out.push(Output::Record(Entry::Part {
-            direction: self.direction,
-            control,
-            span,
-        }));
+        let compressed = !control && self.message.is_some_and(|message| message.compressed);
+        let direction = self.direction;
+        cx.out.push(Output::Record(Entry::Part { direction, control, compressed, span }));
         Ok(None)
     }
 

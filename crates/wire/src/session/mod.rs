@@ -220,6 +220,8 @@ impl Session {
         if self.over {
             return;
         }
+        // Behind a Close it does not matter how a stream ends: a reset must not cost the other peer what is on its way.
+        let end = if self.first_close.is_some() || self.closing.is_some() { End::Fin } else { end };
         self.broken.get_or_insert((from, end));
         self.halves[index(from.sends())].end(cx!(self, out));
         if end == End::Reset {

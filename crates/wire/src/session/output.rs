@@ -109,6 +109,8 @@ pub enum Entry {
         direction: Direction,
         /// Of a control frame, which may stand between the fragments of a message.
         control: bool,
+        /// Of a compressed message: these bytes are to be inflated.
+        compressed: bool,
         /// Where it is.
         span: Span,
     },

@@ -187,11 +187,7 @@ impl Stage {
                 Output::Finish { to } => assert!(!std::mem::replace(&mut self.finished[at(to)], true), "one end"),
                 Output::Abort { to } => self.aborted[at(to)] = true,
                 Output::Inspect(inspect) => self.inspects.push(inspect),
-                Output::Record(Entry::Part {
-                    direction,
-                    control,
-                    span,
-                }) => {
+                Output::Record(Entry::Part { direction, control, span, .. }) => {
                     let part = &mut self.parts[at(direction.from())][usize::from(control)];
                     mask::unmask_into(part, &input[span.range], span.key, span.offset);
                 }

@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Listening, World, start};
 use crate::config::Settings;
+use crate::control::operations::Event as Live;
 use crate::flow::{Flow, Kind, Message, State};
-use crate::record::{Live, Recorder};
+use crate::record::{Recorder, RecorderConfig};
 use crate::tls::{Ca, Tls};
 
 /// Long enough for anything that happens at all.
@@ -55,10 +56,16 @@ impl Proxy {
         settings.limits.close_ms = 1000;
         adjust(&mut settings);
         let tls = Tls::new(&settings, Arc::clone(&ca)).unwrap();
-        let recorder = Recorder::default();
+        let settings = Arc::new(settings);
+        let (recorder, _) = Recorder::start(RecorderConfig {
+            database: dir.path().join("framegate.db"),
+            settings: Arc::clone(&settings),
+            failed: CancellationToken::new(),
+        })
+        .unwrap();
         let live = recorder.subscribe();
         let world = World {
-            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            settings: Arc::new(ArcSwap::new(settings)),
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             recorder,
             ca,

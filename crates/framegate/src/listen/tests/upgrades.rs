@@ -65,7 +65,7 @@ fn a_flawed_101_is_passed_on_and_noted() {
     server.join().unwrap();
     drop(client);
     let (_, messages) = proxy.ended();
-    let violation = fact(&messages[1], "violation").unwrap();
+    let violation = messages[1].metadata.violation.as_deref().unwrap();
     assert!(violation.contains("does not answer the key; "), "{violation}");
     assert!(violation.contains("server_max_window_bits"), "{violation}");
 }

@@ -1,0 +1,336 @@
+//! One flow on the recorder's side: messages put together, inflated, cut.
+
+use std::borrow::Cow;
+
+use wire::deflate::{Caps, InflateError, Inflated, Inflater, Params};
+use wire::error::Rule;
+use wire::frame::Opcode;
+use wire::session::{Facts, Fate as WireFate};
+
+use super::batch::{Http, Whole};
+use crate::flow::{Counts, Direction, Ending, Fate, FlowId, Kind, Opening, Timestamp};
+use crate::store::{PayloadRef, Row};
+
+/// What the recorder knows of a flow that is open.
+#[derive(Debug)]
+pub(super) struct FlowState {
+    pub(super) id: FlowId,
+    pub(super) opening: Box<Opening>,
+    /// The store has it for good.
+    pub(super) stored: bool,
+    /// The store has it in the transaction that is open.
+    pub(super) opened: bool,
+    pub(super) counts: Counts,
+    /// Messages in the transaction that is open.
+    pub(super) uncommitted: u64,
+    /// The open transaction has something of it.
+    pub(super) touched: bool,
+    pub(super) ending: Option<Box<Ending>>,
+    halves: [Half; 2],
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Half {
+    /// Parts of the data message under way, as far as they are kept.
+    data: Inflated,
+    /// Parts of the control frame under way.
+    control: Vec<u8>,
+    inflater: Option<Inflater>,
+    params: Option<(u8, bool)>,
+    failed: Option<Failure>,
+}
+
+/// Why compressed messages cannot be read any more.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    /// This one and, under context takeover, all behind it.
+    Inflate(InflateError),
+    /// A message before it was not handed to the recorder.
+    Shed,
+}
+
+/// What is kept of payloads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    pub(super) caps: Caps,
+}
+
+impl FlowState {
+    pub(super) fn new(id: FlowId, opening: Box<Opening>) -> Self {
+        Self {
+            id,
+            opening,
+            stored: false,
+            opened: false,
+            counts: Counts::default(),
+            uncommitted: 0,
+            touched: false,
+            ending: None,
+            halves: Default::default(),
+        }
+    }
+
+    pub(super) fn deflate(&mut self, params: Params) {
+        self.halves[0].params = Some((params.client_max_window_bits, !params.client_no_context_takeover));
+        self.halves[1].params = Some((params.server_max_window_bits, !params.server_no_context_takeover));
+    }
+
+    pub(super) fn part(&mut self, direction: Direction, control: bool, compressed: bool, bytes: &[u8], keep: Keep) {
+        self.halves[index(direction)].add(control, compressed, bytes, keep);
+    }
+
+    pub(super) fn lost(&mut self, direction: Direction, messages: u64, wire_bytes: u64, compressed: bool) {
+        self.counts.messages_lost += messages;
+        self.count(direction, messages, wire_bytes);
+        let half = &mut self.halves[index(direction)];
+        half.data = Inflated::default();
+        if compressed && half.params.is_some_and(|(_, takeover)| takeover) {
+            half.failed = Some(Failure::Shed);
+        }
+    }
+
+    pub(super) fn tunnelled(&mut self, direction: Direction, bytes: u64) {
+        self.count(direction, 0, bytes);
+    }
+
+    fn count(&mut self, direction: Direction, messages: u64, bytes: u64) {
+        match direction {
+            Direction::Send => {
+                self.counts.messages_sent += messages;
+                self.counts.bytes_sent += bytes;
+            }
+            Direction::Receive => {
+                self.counts.messages_received += messages;
+                self.counts.bytes_received += bytes;
+            }
+        }
+    }
+
+    /// A message whose last bytes are `last`; `with` gets its row.
+    pub(super) fn message<T>(
+        &mut self,
+        at: Timestamp,
+        facts: &Facts,
+        sent: bool,
+        last: &[u8],
+        keep: Keep,
+        with: impl FnOnce(&Row<'_>) -> T,
+    ) -> T {
+        self.count(facts.direction, 1, facts.wire_bytes);
+        let fate = if sent { Fate::Sent } else { Fate::Dropped };
+        let id = self.id;
+        let half = &mut self.halves[index(facts.direction)];
+        let control = facts.opcode.is_control();
+        let in_one = if control { half.control.is_empty() } else { half.data.bytes.is_empty() && half.data.size == 0 };
+        if !facts.compressed && in_one {
+            // The common case: one frame, read at once, kept where it is.
+            let whole = last.len() as u64 == facts.payload_bytes && last.len() <= keep.caps.keep_bytes_max;
+            if whole {
+                return with(&row(id, at, facts, last, facts.payload_bytes, false, fate, None));
+            }
+        }
+        half.add(control, facts.compressed, last, keep);
+        if control {
+            let payload = std::mem::take(&mut half.control);
+            let truncated = (payload.len() as u64) < facts.payload_bytes;
+            return with(&row(id, at, facts, &payload, facts.payload_bytes, truncated, fate, None));
+        }
+        let failure = half.finish(facts.compressed, keep);
+        let data = std::mem::take(&mut half.data);
+        let violation = failure.map(|failure| match failure {
+            Failure::Inflate(InflateError::Corrupt) => Rule::CorruptDeflate.to_string(),
+            Failure::Inflate(InflateError::TooBig) => Rule::MessageTooBig.to_string(),
+            Failure::Inflate(InflateError::Ratio) => Rule::InflateRatio.to_string(),
+            Failure::Shed => "not inflated: a message before it is not on record".to_owned(),
+        });
+        let size = if facts.compressed && failure.is_none() { data.size } else { facts.payload_bytes.max(data.size) };
+        let truncated = (data.bytes.len() as u64) < size;
+        with(&row(id, at, facts, &data.bytes, size, truncated, fate, violation.as_deref()))
+    }
+
+    /// A message that the session has put together.
+    pub(super) fn whole<T>(&mut self, whole: &Whole, keep: Keep, with: impl FnOnce(&Row<'_>) -> T) -> T {
+        self.count(whole.facts.direction, 1, whole.facts.wire_bytes);
+        let cut = |bytes: &[u8]| bytes.len().min(keep.caps.keep_bytes_max);
+        let plain = &whole.payload[..cut(&whole.payload)];
+        let size = whole.payload.len() as u64;
+        let truncated = plain.len() < whole.payload.len();
+        let fate = match &whole.fate {
+            WireFate::Sent => Fate::Sent,
+            WireFate::Dropped => Fate::Dropped,
+            WireFate::Injected => Fate::Injected,
+            WireFate::Replaced(new) => {
+                let kept = &new.payload[..cut(&new.payload)];
+                let mut row = row(self.id, whole.at, &whole.facts, kept, new.payload.len() as u64, false, Fate::Replaced, None);
+                row.truncated = kept.len() < new.payload.len();
+                row.original = Some(payload(whole.facts.opcode, plain, truncated).0);
+                row.decided_by = whole.decided_by.as_deref();
+                return with(&row);
+            }
+        };
+        let mut row = row(self.id, whole.at, &whole.facts, plain, size, truncated, fate, None);
+        row.decided_by = match (&whole.decided_by, fate) {
+            (Some(by), _) => Some(by),
+            (None, Fate::Injected) => Some("proxy"),
+            (None, _) => None,
+        };
+        with(&row)
+    }
+
+    /// A message of HTTP.
+    pub(super) fn http<T>(&mut self, http: &Http, keep: Keep, with: impl FnOnce(&Row<'_>) -> T) -> T {
+        let upgrade = matches!(http.kind, Kind::UpgradeRequest | Kind::UpgradeResponse);
+        if !upgrade {
+            self.count(http.direction, 1, http.size);
+        }
+        let head = String::from_utf8_lossy(&http.head);
+        let body = if upgrade { &http.head } else { &http.body };
+        let kept = &body[..body.len().min(keep.caps.keep_bytes_max)];
+        let size = if upgrade { http.head.len() as u64 } else { http.size };
+        let truncated = (kept.len() as u64) < size;
+        let mut more: Cow<'_, [(String, String)]> = Cow::Borrowed(&http.more);
+        let violation = http.more.iter().position(|(name, _)| name == "violation").map(|at| more.to_mut().remove(at).1);
+        let payload = match text(kept, truncated) {
+            Some(text) => PayloadRef::Text(text),
+            None => PayloadRef::Bytes(kept),
+        };
+        with(&Row {
+            flow: self.id,
+            sequence: http.sequence,
+            direction: http.direction,
+            at: http.at,
+            kind: http.kind,
+            head: (!upgrade).then_some(&*head),
+            payload,
+            size,
+            wire_bytes: http.wire_bytes,
+            frames: 0,
+            truncated,
+            fate: Fate::Sent,
+            decided_by: None,
+            original: None,
+            opcode: None,
+            masked: false,
+            compressed: false,
+            invalid_utf8: false,
+            violation: violation.as_deref(),
+            more: &more,
+        })
+    }
+}
+
+impl Half {
+    fn add(&mut self, control: bool, compressed: bool, bytes: &[u8], keep: Keep) {
+        if control {
+            let room = keep.caps.keep_bytes_max.saturating_sub(self.control.len());
+            self.control.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        } else if compressed && self.failed.is_none() {
+            let (bits, takeover) = self.params.unwrap_or((15, true));
+            let inflater = self.inflater.get_or_insert_with(|| Inflater::new(bits, takeover));
+            if let Err(error) = inflater.push(bytes, &keep.caps, &mut self.data) {
+                self.failed = Some(Failure::Inflate(error));
+            }
+        } else {
+            let room = keep.caps.keep_bytes_max.saturating_sub(self.data.bytes.len());
+            self.data.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.data.size += bytes.len() as u64;
+        }
+    }
+
+    /// Ends the data message under way.
+    fn finish(&mut self, compressed: bool, keep: Keep) -> Option<Failure> {
+        if !compressed {
+            return None;
+        }
+        if self.failed.is_none()
+            && let Some(inflater) = &mut self.inflater
+            && let Err(error) = inflater.finish(&keep.caps, &mut self.data)
+        {
+            self.failed = Some(Failure::Inflate(error));
+        }
+        let failure = self.failed;
+        if failure.is_some() && !self.params.is_some_and(|(_, takeover)| takeover) {
+            // Without context takeover the next message stands for itself.
+            (self.failed, self.inflater) = (None, None);
+        }
+        failure
+    }
+}
+
+/// The row of a WebSocket message.
+#[allow(clippy::too_many_arguments)] // each is one column
+fn row<'a>(
+    flow: FlowId,
+    at: Timestamp,
+    facts: &Facts,
+    bytes: &'a [u8],
+    size: u64,
+    truncated: bool,
+    fate: Fate,
+    violation: Option<&'a str>,
+) -> Row<'a> {
+    let (payload, invalid_utf8) = payload(facts.opcode, bytes, truncated);
+    Row {
+        flow,
+        sequence: facts.sequence,
+        direction: facts.direction,
+        at,
+        kind: kind(facts.opcode),
+        head: None,
+        payload,
+        size,
+        wire_bytes: facts.wire_bytes,
+        frames: facts.frames,
+        truncated,
+        fate,
+        decided_by: None,
+        original: None,
+        opcode: Some(facts.opcode.bits()),
+        masked: facts.masked,
+        compressed: facts.compressed,
+        invalid_utf8,
+        violation: violation.or_else(|| facts.violation.map(Rule::words)),
+        more: &[],
+    }
+}
+
+/// A payload as text if it was sent as such and is; and whether it was sent as such and is not.
+fn payload(opcode: Opcode, bytes: &[u8], truncated: bool) -> (PayloadRef<'_>, bool) {
+    if opcode != Opcode::Text {
+        return (PayloadRef::Bytes(bytes), false);
+    }
+    match text(bytes, truncated) {
+        Some(text) => (PayloadRef::Text(text), false),
+        None => (PayloadRef::Bytes(bytes), true),
+    }
+}
+
+/// The bytes as UTF-8. Where they were cut, they may have been cut inside a character.
+fn text(bytes: &[u8], truncated: bool) -> Option<&str> {
+    match simdutf8::compat::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if truncated && error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+const fn kind(opcode: Opcode) -> Kind {
+    match opcode {
+        Opcode::Text => Kind::Text,
+        Opcode::Binary => Kind::Binary,
+        Opcode::Close => Kind::Close,
+        Opcode::Ping => Kind::Ping,
+        Opcode::Pong => Kind::Pong,
+        Opcode::Continuation | Opcode::Reserved(_) => Kind::Unknown,
+    }
+}
+
+const fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::Send => 0,
+        Direction::Receive => 1,
+    }
+}

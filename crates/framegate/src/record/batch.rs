@@ -1,0 +1,77 @@
+//! What one thread hands over at once: events, and one stretch of memory with all their payloads.
+
+use std::ops::Range;
+
+use wire::deflate::Params;
+use wire::session::{Facts, Fate};
+
+use crate::flow::{Direction, Ending, FlowId, Kind, Opening, Timestamp};
+
+/// What one thread has gathered.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) events: Vec<Event>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Bytes of memory that it takes, roughly.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes.len() + self.events.len() * size_of::<Event>()
+    }
+}
+
+/// Something happened in a flow.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) flow: FlowId,
+    pub(super) what: What,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum What {
+    Opened(Box<Opening>),
+    /// Compressed messages follow.
+    Deflate(Params),
+    Http(Box<Http>),
+    /// Payload of a message that is not complete, unmasked.
+    Part { direction: Direction, control: bool, compressed: bool, bytes: Range<u32> },
+    /// A message whose parts, and then these bytes, are its payload.
+    Message { at: Timestamp, facts: Facts, sent: bool, bytes: Range<u32> },
+    /// A message that the session has put together itself.
+    Whole(Box<Whole>),
+    /// Messages of this direction are not on record; `compressed`: one of them was, so that those behind it cannot
+    /// be inflated.
+    Lost { direction: Direction, messages: u64, wire_bytes: u64, compressed: bool },
+    Tunnelled { direction: Direction, bytes: u64 },
+    Ended(Box<Ending>),
+}
+
+/// A head of an upgrade, or a request or response.
+#[derive(Debug)]
+pub(super) struct Http {
+    pub(super) direction: Direction,
+    pub(super) kind: Kind,
+    pub(super) sequence: u32,
+    pub(super) at: Timestamp,
+    pub(super) head: Vec<u8>,
+    pub(super) body: Vec<u8>,
+    pub(super) size: u64,
+    pub(super) wire_bytes: u64,
+    pub(super) more: Vec<(String, String)>,
+}
+
+/// A message with its plain payload.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) at: Timestamp,
+    pub(super) facts: Facts,
+    pub(super) payload: std::sync::Arc<Vec<u8>>,
+    pub(super) fate: Fate,
+    pub(super) decided_by: Option<String>,
+}

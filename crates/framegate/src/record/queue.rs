@@ -1,0 +1,108 @@
+//! The queue between the data plane and the recorder: bounded in bytes, no lock on the way in but the channel's own,
+//! and that once a batch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::batch::Batch;
+use crate::flow::{Flow, FlowId, Message};
+
+/// What the recorder is asked to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Keep this.
+    Batch(Batch),
+    /// Commit all that came before, then answer.
+    Flush(oneshot::Sender<()>),
+    /// Keep a flow that was recorded elsewhere.
+    Import(Box<Import>),
+}
+
+/// A flow that was recorded elsewhere.
+#[derive(Debug)]
+pub(super) struct Import {
+    pub(super) id: FlowId,
+    pub(super) flow: Flow,
+    pub(super) messages: Vec<Message>,
+    pub(super) done: oneshot::Sender<Result<(), String>>,
+}
+
+/// The data plane's end.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    jobs: mpsc::Sender<Job>,
+    gauge: Arc<Gauge>,
+}
+
+/// How much waits.
+#[derive(Debug)]
+struct Gauge {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    room: Notify,
+}
+
+/// The recorder's end.
+#[derive(Debug)]
+pub(super) struct Jobs {
+    jobs: mpsc::Receiver<Job>,
+    gauge: Arc<Gauge>,
+}
+
+pub(super) fn new(bytes_max: usize) -> (Queue, Jobs) {
+    let (sender, receiver) = mpsc::channel();
+    let gauge = Arc::new(Gauge { bytes: AtomicUsize::new(0), bytes_max, room: Notify::new() });
+    (Queue { jobs: sender, gauge: Arc::clone(&gauge) }, Jobs { jobs: receiver, gauge })
+}
+
+impl Queue {
+    /// Hands a job over; `false`: the recorder is gone.
+    pub(super) fn push(&self, job: Job) -> bool {
+        if let Job::Batch(batch) = &job {
+            self.gauge.bytes.fetch_add(batch.weight(), Ordering::Relaxed);
+        }
+        self.jobs.send(job).is_ok()
+    }
+
+    /// Whether more may be handed over.
+    pub(super) fn has_room(&self) -> bool {
+        self.gauge.bytes.load(Ordering::Relaxed) < self.gauge.bytes_max
+    }
+
+    /// Waits for room.
+    pub(super) async fn room(&self) {
+        loop {
+            let room = self.gauge.room.notified();
+            if self.has_room() {
+                return;
+            }
+            room.await;
+        }
+    }
+}
+
+impl Jobs {
+    /// The next job, if one comes within `patience`.
+    pub(super) fn next(&self, patience: std::time::Duration) -> Result<Job, mpsc::RecvTimeoutError> {
+        self.jobs.recv_timeout(patience)
+    }
+
+    /// A batch of this weight is done with: its room is free.
+    pub(super) fn done(&self, weight: usize) {
+        let before = self.gauge.bytes.fetch_sub(weight, Ordering::Relaxed);
+        if before >= self.gauge.bytes_max {
+            self.gauge.room.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        // Whoever waits for room must not wait for a recorder that is gone.
+        self.gauge.bytes.store(0, Ordering::Relaxed);
+        self.gauge.room.notify_waiters();
+    }
+}

@@ -1,0 +1,366 @@
+//! The recorder's thread: takes batches, writes rows, commits in time, and keeps house when nothing else is to do.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
+use wire::deflate::Caps;
+
+use super::RecorderConfig;
+use super::assemble::{FlowState, Keep};
+use super::batch::{Batch, Event, What};
+use super::queue::{Import, Job, Jobs};
+use crate::config::{OnError, Settings};
+use crate::control::operations::Event as Live;
+use crate::flow::{Flow, FlowId, Timestamp};
+use crate::store::{Row, StoreError, Writer};
+
+/// After a failure the store is left in peace for so long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How often retention looks for something to delete.
+const RETAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// Rows of one step of the full-text pass: small, because a batch may be waiting behind it.
+const INDEX_ROWS: usize = 2_000;
+
+/// The full-text pass has the thread for itself when nothing has come for so long. A search looks at what is not
+/// indexed yet as well.
+const INDEX_AFTER: Duration = Duration::from_millis(500);
+
+/// While messages come, the full-text pass rests so many times as long as it has worked: it costs several times what
+/// storing does, and storing comes first.
+const INDEX_REST: u32 = 10;
+
+/// Flows that wait for a store that is broken; beyond it, those that have ended are given up.
+const UNSTORED_FLOWS_MAX: usize = 50_000;
+
+/// The recorder.
+pub(super) struct Thread {
+    writer: Writer,
+    jobs: Jobs,
+    live: broadcast::Sender<Arc<Live>>,
+    settings: Arc<Settings>,
+    database: PathBuf,
+    failed: CancellationToken,
+    keep: Keep,
+    commit_every: Duration,
+    flows: HashMap<FlowId, FlowState>,
+    /// Flows that the open transaction has touched.
+    touched: Vec<FlowId>,
+    flushes: Vec<oneshot::Sender<()>>,
+    last_commit: Instant,
+    last_job: Instant,
+    last_retain: Instant,
+    to_index: bool,
+    next_index: Instant,
+    /// The store has failed; until then nothing is tried.
+    broken_until: Option<Instant>,
+}
+
+impl Thread {
+    pub(super) fn new(
+        writer: Writer,
+        jobs: Jobs,
+        live: broadcast::Sender<Arc<Live>>,
+        config: &RecorderConfig,
+    ) -> Self {
+        let settings = Arc::clone(&config.settings);
+        let caps = Caps {
+            message_bytes_max: settings.limits.message_bytes_max,
+            ratio_max: settings.limits.inflate_ratio_max,
+            keep_bytes_max: settings.record.payload_bytes_max,
+        };
+        let now = Instant::now();
+        Self {
+            writer,
+            jobs,
+            live,
+            database: config.database.clone(),
+            failed: config.failed.clone(),
+            keep: Keep { caps },
+            // A tap gathers for a fifth of the time at the most; committing takes its part, too.
+            commit_every: Duration::from_millis((settings.store.flush_ms / 2).max(1)),
+            settings,
+            flows: HashMap::new(),
+            touched: Vec::new(),
+            flushes: Vec::new(),
+            last_commit: now,
+            last_job: now,
+            last_retain: now.checked_sub(RETAIN_EVERY).unwrap_or(now),
+            to_index: true,
+            next_index: now,
+            broken_until: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        loop {
+            match self.jobs.next(self.patience()) {
+                Ok(Job::Batch(batch)) => {
+                    self.last_job = Instant::now();
+                    self.batch(batch);
+                }
+                Ok(Job::Flush(done)) => {
+                    self.flushes.push(done);
+                    self.commit();
+                }
+                Ok(Job::Import(import)) => self.import(*import),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.last_commit.elapsed() >= self.commit_every && !self.touched.is_empty() {
+                self.commit();
+            }
+            self.keep_house();
+        }
+        self.broken_until = None;
+        self.commit();
+    }
+
+    /// How long to wait for the next job.
+    fn patience(&self) -> Duration {
+        let idle = self.last_job.elapsed();
+        if !self.touched.is_empty() {
+            self.commit_every.saturating_sub(self.last_commit.elapsed())
+        } else if self.to_index && idle >= INDEX_AFTER {
+            Duration::ZERO
+        } else if self.to_index {
+            INDEX_AFTER.saturating_sub(idle)
+        } else {
+            RETAIN_EVERY.saturating_sub(self.last_retain.elapsed())
+        }
+    }
+
+    fn batch(&mut self, mut batch: Batch) {
+        let weight = batch.weight();
+        // The rows of one flow lie side by side in the store: writing them together saves most of the pages.
+        batch.events.sort_by_key(|event| event.flow);
+        for Event { flow, what } in batch.events {
+            if let Err(error) = self.event(flow, what, &batch.bytes) {
+                self.fail(&error);
+            }
+        }
+        self.jobs.done(weight);
+        self.to_index = true;
+    }
+
+    fn event(&mut self, id: FlowId, what: What, bytes: &[u8]) -> Result<(), StoreError> {
+        let broken = self.is_broken();
+        if let What::Opened(opening) = what {
+            self.flows.insert(id, FlowState::new(id, opening));
+            self.tell_flow(id);
+        } else if let What::Ended(ending) = what {
+            if let Some(flow) = self.flows.get_mut(&id) {
+                flow.ending = Some(ending);
+            }
+            self.tell_flow(id);
+        } else {
+            self.touch(id);
+            if !broken {
+                self.open(id)?;
+            }
+            return self.message(id, what, bytes, broken);
+        }
+        self.touch(id);
+        if broken { Ok(()) } else { self.open(id) }
+    }
+
+    fn message(&mut self, id: FlowId, what: What, bytes: &[u8], broken: bool) -> Result<(), StoreError> {
+        let Self { writer, flows, live, keep, .. } = self;
+        let Some(flow) = flows.get_mut(&id) else { return Ok(()) };
+        let listened = live.receiver_count() > 0;
+        let mut store = |row: &Row<'_>| {
+            if listened {
+                let _ = live.send(Arc::new(Live::Message(row.into())));
+            }
+            if broken { Ok(false) } else { writer.message(row) }
+        };
+        let slice = |range: Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
+        let stored = match what {
+            What::Message { at, facts, sent, bytes } => {
+                flow.message(at, &facts, sent, slice(bytes), *keep, &mut store)
+            }
+            What::Whole(whole) => flow.whole(&whole, *keep, &mut store),
+            What::Http(http) => flow.http(&http, *keep, &mut store),
+            What::Part { direction, control, compressed, bytes } => {
+                flow.part(direction, control, compressed, slice(bytes), *keep);
+                return Ok(());
+            }
+            What::Deflate(params) => {
+                flow.deflate(params);
+                return Ok(());
+            }
+            What::Lost { direction, messages, wire_bytes, compressed } => {
+                flow.lost(direction, messages, wire_bytes, compressed);
+                return Ok(());
+            }
+            What::Tunnelled { direction, bytes } => {
+                flow.tunnelled(direction, bytes);
+                return Ok(());
+            }
+            What::Opened(_) | What::Ended(_) => return Ok(()),
+        };
+        match stored {
+            Ok(true) => flow.uncommitted += 1,
+            Ok(false) => flow.counts.messages_lost += 1,
+            Err(error) => {
+                flow.counts.messages_lost += 1;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the open transaction has something of this flow.
+    fn touch(&mut self, id: FlowId) {
+        if let Some(flow) = self.flows.get_mut(&id)
+            && !std::mem::replace(&mut flow.touched, true)
+        {
+            self.touched.push(id);
+        }
+    }
+
+    /// Makes sure that the store knows the flow.
+    fn open(&mut self, id: FlowId) -> Result<(), StoreError> {
+        if let Some(flow) = self.flows.get_mut(&id)
+            && !flow.opened
+        {
+            self.writer.open_flow(id, &flow.opening)?;
+            flow.opened = true;
+        }
+        Ok(())
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Commits what has come, and answers who waits for that.
+    fn commit(&mut self) {
+        self.last_commit = Instant::now();
+        if !self.is_broken() {
+            match self.write_progress().and_then(|()| self.writer.commit()) {
+                Ok(()) => self.committed(),
+                Err(error) => self.fail(&error),
+            }
+        }
+        for done in self.flushes.drain(..) {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
+
+    fn write_progress(&mut self) -> Result<(), StoreError> {
+        for at in 0..self.touched.len() {
+            let id = self.touched[at];
+            self.open(id)?;
+            let Some(flow) = self.flows.get(&id) else { continue };
+            match &flow.ending {
+                Some(ending) => self.writer.end_flow(id, &flow.counts, ending)?,
+                None => self.writer.progress(id, &flow.counts)?,
+            };
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        if self.broken_until.take().is_some() {
+            tracing::info!("the store takes messages again");
+        }
+        for id in self.touched.drain(..) {
+            let Some(flow) = self.flows.get_mut(&id) else { continue };
+            (flow.touched, flow.stored, flow.uncommitted) = (false, true, 0);
+            if flow.ending.is_some() {
+                self.flows.remove(&id);
+            }
+        }
+    }
+
+    /// The store did not take something: what was not committed is lost, and counted on its flows.
+    fn fail(&mut self, error: &StoreError) {
+        let database = self.database.display();
+        match self.settings.store.on_error {
+            OnError::Relay => tracing::error!(%database, "the store failed, messages pass unrecorded: {error}"),
+            OnError::Stop => {
+                tracing::error!(%database, "the store failed, the proxy stops: {error}");
+                self.failed.cancel();
+            }
+        }
+        self.broken_until = Some(Instant::now() + RETRY_AFTER);
+        for id in &self.touched {
+            if let Some(flow) = self.flows.get_mut(id) {
+                flow.counts.messages_lost += std::mem::take(&mut flow.uncommitted);
+                flow.opened = flow.stored;
+            }
+        }
+        if self.touched.len() > UNSTORED_FLOWS_MAX {
+            // Ended flows that the store has never seen must not pile up while it is broken.
+            let flows = &mut self.flows;
+            self.touched.retain(|id| {
+                let ended = flows.get(id).is_none_or(|flow| flow.ending.is_some());
+                if ended {
+                    flows.remove(id);
+                }
+                !ended
+            });
+        }
+    }
+
+    fn import(&mut self, import: Import) {
+        self.commit();
+        let Import { id, flow, messages, done } = import;
+        let stored = self.writer.import_flow_as(id, &flow, &messages).map(|_| ());
+        self.to_index = true;
+        // Whoever asked may have gone.
+        let _ = done.send(stored.map_err(|error| error.to_string()));
+    }
+
+    fn tell_flow(&self, id: FlowId) {
+        if self.live.receiver_count() > 0
+            && let Some(state) = self.flows.get(&id)
+        {
+            let flow = Flow {
+                id,
+                opening: (*state.opening).clone(),
+                counts: state.counts,
+                ending: state.ending.as_deref().cloned(),
+            };
+            let _ = self.live.send(Arc::new(Live::Flow(flow)));
+        }
+    }
+
+    /// Full-text index and retention, in steps small enough for a batch to wait behind one.
+    fn keep_house(&mut self) {
+        let now = Instant::now();
+        let idle = now.duration_since(self.last_job) >= INDEX_AFTER;
+        let index = self.to_index && (idle || now >= self.next_index);
+        let retain = self.last_retain.elapsed() >= RETAIN_EVERY;
+        if self.is_broken() || !(index || retain) {
+            return;
+        }
+        // Both commit for themselves: what came before must be known to be stored first.
+        self.commit();
+        if index {
+            match self.writer.index_some(INDEX_ROWS) {
+                Ok(more) => self.to_index = more,
+                Err(error) => self.fail(&error),
+            }
+            self.next_index = Instant::now() + now.elapsed() * INDEX_REST;
+        }
+        if retain {
+            let store = &self.settings.store;
+            let more = self.writer.retain(store.keep_days, store.bytes_max, Timestamp::now());
+            let wait = if matches!(more, Ok(true)) { Duration::from_millis(50) } else { RETAIN_EVERY };
+            self.last_retain = (Instant::now() + wait).checked_sub(RETAIN_EVERY).unwrap_or_else(Instant::now);
+            if let Err(error) = more {
+                self.fail(&error);
+            }
+        }
+    }
+}

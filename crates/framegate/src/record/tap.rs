@@ -1,0 +1,325 @@
+//! The data plane's side: one tap a thread, one flow tap a connection.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use wire::mask;
+use wire::session::{Entry, Facts, Fate, Payload, Recorded, Span};
+
+use super::batch::{Batch, Event, Http, What, Whole};
+use super::queue::{Job, Queue};
+use crate::config::{OnFull, Settings};
+use crate::flow::{Direction, Ending, FlowId, Kind, Opening, State, Timestamp};
+
+/// A batch of so many payload bytes is handed over at once.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// A batch of so many events is handed over at once.
+const BATCH_EVENTS: usize = 4096;
+
+/// How long a tap gathers before it hands over: a part of the time in which all must be stored.
+pub(super) fn hand_over_after(settings: &Settings) -> Duration {
+    Duration::from_millis(settings.store.flush_ms / 5).clamp(Duration::from_millis(1), Duration::from_millis(20))
+}
+
+/// The way of one data-plane thread to the recorder. Cheap to clone; stays on its thread.
+#[derive(Clone, Debug)]
+pub struct Tap(Option<Rc<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: Queue,
+    next_id: Arc<AtomicU32>,
+    batch: RefCell<Batch>,
+    hand_over_after: Duration,
+    on_full: OnFull,
+    payload_bytes_max: usize,
+}
+
+impl Tap {
+    pub(super) fn new(queue: Option<Queue>, next_id: Arc<AtomicU32>, settings: &Settings) -> Self {
+        Self(queue.map(|queue| {
+            Rc::new(Shared {
+                queue,
+                next_id,
+                batch: RefCell::default(),
+                hand_over_after: hand_over_after(settings),
+                on_full: settings.record.on_full,
+                payload_bytes_max: settings.record.payload_bytes_max,
+            })
+        }))
+    }
+
+    /// Puts a new flow on record.
+    #[must_use]
+    pub fn open(&self, opening: Opening) -> FlowTap {
+        let Some(shared) = &self.0 else {
+            return FlowTap { shared: None, id: FlowId(0), next_sequence: 0, lost: [Lost::default(); 2], ended: true };
+        };
+        // An id beyond what a store can hold is refused there, and the flow counted as lost.
+        let id = FlowId(shared.next_id.fetch_add(1, Ordering::Relaxed).min(FlowId::MAX.0));
+        shared.push(id, What::Opened(Box::new(opening)));
+        FlowTap {
+            shared: Some(Rc::clone(shared)),
+            id,
+            next_sequence: 0,
+            lost: [Lost::default(); 2],
+            ended: false,
+        }
+    }
+}
+
+impl Shared {
+    /// Adds an event, and sees to it that the batch is handed over in time.
+    fn push(self: &Rc<Self>, flow: FlowId, what: What) {
+        let mut batch = self.batch.borrow_mut();
+        if batch.is_empty() {
+            let shared = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(shared.hand_over_after).await;
+                shared.hand_over();
+            });
+        }
+        batch.events.push(Event { flow, what });
+        if batch.bytes.len() >= BATCH_BYTES || batch.events.len() >= BATCH_EVENTS {
+            drop(batch);
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&self) {
+        let mut batch = self.batch.borrow_mut();
+        if !batch.is_empty() {
+            let next = Batch { events: Vec::with_capacity(batch.events.len()), bytes: Vec::with_capacity(batch.bytes.len()) };
+            let full = std::mem::replace(&mut *batch, next);
+            // A recorder that is gone has said why; what passes now is not recorded.
+            self.queue.push(Job::Batch(full));
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
+}
+
+/// One flow's way to the recorder. Dropped before [`FlowTap::end`], the flow ends as an error.
+#[derive(Debug)]
+pub struct FlowTap {
+    shared: Option<Rc<Shared>>,
+    id: FlowId,
+    next_sequence: u32,
+    /// What was shed since the last message of each direction that was kept.
+    lost: [Lost; 2],
+    ended: bool,
+}
+
+/// Messages that were counted instead of kept.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lost {
+    messages: u64,
+    wire_bytes: u64,
+    compressed: bool,
+    /// Of the message under way, control or not, a part is lost already: the rest of it must be, too.
+    cut: [bool; 2],
+}
+
+/// A head of an upgrade, or a whole request or response, as it goes on record.
+#[derive(Clone, Debug)]
+pub struct HttpMessage<'a> {
+    /// Which way it went.
+    pub direction: Direction,
+    /// [`Kind::UpgradeRequest`], [`Kind::UpgradeResponse`], [`Kind::Request`] or [`Kind::Response`].
+    pub kind: Kind,
+    /// When it was complete on arrival.
+    pub at: Timestamp,
+    /// Start line and header fields exactly as they came, the empty line included.
+    pub head: &'a [u8],
+    /// The body, without its transfer coding, cut at `record.payload_bytes_max`; empty for an upgrade.
+    pub body: &'a [u8],
+    /// The body's bytes before it was cut.
+    pub size: u64,
+    /// Head and body as they were on the wire.
+    pub wire_bytes: u64,
+    /// Further facts, such as ("status", "200"). "violation" is what its sender did wrong.
+    pub more: Vec<(String, String)>,
+}
+
+impl FlowTap {
+    /// The flow's name.
+    #[must_use]
+    pub fn id(&self) -> FlowId {
+        self.id
+    }
+
+    /// Payload bytes of one message that the record wants; `None`: nothing is recorded.
+    #[must_use]
+    pub fn payload_bytes_max(&self) -> Option<usize> {
+        self.shared.as_ref().map(|shared| shared.payload_bytes_max)
+    }
+
+    /// The number that the flow's next message gets.
+    #[must_use]
+    pub fn next_sequence(&self) -> u32 {
+        self.next_sequence
+    }
+
+    /// Puts a message of HTTP on record.
+    pub fn http(&mut self, message: &HttpMessage<'_>) {
+        let Some(shared) = &self.shared else { return };
+        let http = Http {
+            direction: message.direction,
+            kind: message.kind,
+            sequence: self.next_sequence,
+            at: message.at,
+            head: message.head.to_vec(),
+            body: message.body.to_vec(),
+            size: message.size,
+            wire_bytes: message.wire_bytes,
+            more: message.more.clone(),
+        };
+        self.next_sequence += 1;
+        shared.push(self.id, What::Http(Box::new(http)));
+    }
+
+    /// Says that messages of this flow may come compressed.
+    pub fn deflate(&mut self, params: wire::deflate::Params) {
+        if let Some(shared) = &self.shared {
+            shared.push(self.id, What::Deflate(params));
+        }
+    }
+
+    /// Puts an entry of the session on record. `read` is what its spans are stretches of.
+    pub fn entry(&mut self, entry: Entry, read: &[u8], at: Timestamp) {
+        let Some(shared) = self.shared.clone() else { return };
+        match entry {
+            Entry::Part { direction, control, compressed, span } => {
+                let lost = &mut self.lost[index(direction)];
+                if lost.cut[usize::from(control)] || shared.sheds() {
+                    lost.cut[usize::from(control)] = true;
+                    lost.compressed |= compressed;
+                    return;
+                }
+                let bytes = shared.copy(&span, read);
+                shared.push(self.id, What::Part { direction, control, compressed, bytes });
+            }
+            Entry::Message(Recorded { facts, payload, fate, .. }) => {
+                let lost = &mut self.lost[index(facts.direction)];
+                let cut = std::mem::take(&mut lost.cut[usize::from(facts.opcode.is_control())]);
+                if cut || shared.sheds() {
+                    lost.count(&facts);
+                    return;
+                }
+                self.tell_lost(facts.direction);
+                let what = match payload {
+                    Payload::Parts(span) => {
+                        let bytes = span.map_or(0..0, |span| shared.copy(&span, read));
+                        What::Message { at, facts, sent: fate == Fate::Sent, bytes }
+                    }
+                    Payload::Plain(payload) => {
+                        What::Whole(Box::new(Whole { at, facts, payload, fate, decided_by: None }))
+                    }
+                };
+                shared.push(self.id, what);
+            }
+        }
+    }
+
+    /// Counts bytes of a tunnel.
+    pub fn tunnelled(&mut self, direction: Direction, bytes: u64) {
+        if let Some(shared) = &self.shared {
+            shared.push(self.id, What::Tunnelled { direction, bytes });
+        }
+    }
+
+    /// Whether more may be put on record now: always, unless the queue is full and the relay is to wait for it.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.on_full == OnFull::Shed || shared.queue.has_room())
+    }
+
+    /// Waits until [`FlowTap::has_room`].
+    pub async fn ready(&self) {
+        if !self.has_room()
+            && let Some(shared) = &self.shared
+        {
+            shared.hand_over();
+            shared.queue.room().await;
+        }
+    }
+
+    /// Ends the flow.
+    pub fn end(mut self, ending: Ending) {
+        self.finish(ending);
+    }
+
+    fn tell_lost(&mut self, direction: Direction) {
+        let lost = &mut self.lost[index(direction)];
+        let Lost { messages, wire_bytes, compressed, cut } = *lost;
+        *lost = Lost { cut, ..Lost::default() };
+        if (messages > 0 || compressed)
+            && let Some(shared) = &self.shared
+        {
+            shared.push(self.id, What::Lost { direction, messages, wire_bytes, compressed });
+        }
+    }
+
+    fn finish(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        for direction in Direction::BOTH {
+            self.tell_lost(direction);
+        }
+        if let Some(shared) = &self.shared {
+            shared.push(self.id, What::Ended(Box::new(ending)));
+        }
+    }
+}
+
+impl Drop for FlowTap {
+    fn drop(&mut self) {
+        self.finish(Ending {
+            ended_at: Timestamp::now(),
+            state: State::Error,
+            error: Some("the proxy let the connection go".to_owned()),
+            close: None,
+        });
+    }
+}
+
+impl Lost {
+    fn count(&mut self, facts: &Facts) {
+        self.messages += 1;
+        self.wire_bytes += facts.wire_bytes;
+        self.compressed |= facts.compressed;
+    }
+}
+
+impl Shared {
+    /// Whether a message that comes now is counted instead of kept.
+    fn sheds(&self) -> bool {
+        self.on_full == OnFull::Shed && !self.queue.has_room()
+    }
+
+    /// Copies a stretch of what was read into the batch, unmasked.
+    fn copy(&self, span: &Span, read: &[u8]) -> std::ops::Range<u32> {
+        let bytes = &mut self.batch.borrow_mut().bytes;
+        let from = bytes.len();
+        mask::unmask_into(bytes, &read[span.range.clone()], span.key, span.offset);
+        // A batch is handed over at a small part of 4 GiB.
+        let at = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        at(from)..at(bytes.len())
+    }
+}
+
+const fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::Send => 0,
+        Direction::Receive => 1,
+    }
+}

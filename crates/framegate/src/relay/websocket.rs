@@ -1,0 +1,289 @@
+//! Relays a WebSocket: asks the session what must leave, and does that.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+use wire::session::{Agreed, Bytes, Cause, Config, End, Output, Reason, Session};
+use wire::upgrade::Negotiated;
+
+use super::{Leg as Side, Policy, READ, leg::Leg, millis};
+use crate::config::Violations;
+use crate::flow::{Close, ClosedBy, Ending, Peer, State, Timestamp};
+use crate::record::FlowTap;
+
+/// Messages of one direction that may wait for a verdict, or behind one that does.
+const HELD_MAX: usize = 1024;
+
+/// Bytes of one direction that may wait for a verdict.
+const HELD_BYTES_MAX: usize = 4 << 20;
+
+/// Relays a WebSocket from the 101 to its end, and ends the flow.
+pub async fn websocket(
+    client: Side,
+    server: Side,
+    negotiated: &Negotiated,
+    policy: &Policy,
+    mut flow: FlowTap,
+    close_now: &CancellationToken,
+) {
+    if let Some(params) = negotiated.deflate {
+        flow.deflate(params);
+    }
+    let agreed = Agreed { deflate: negotiated.deflate, unknown: negotiated.unknown };
+    let session = Session::new(Arc::new(config(policy, &flow)), agreed, flow.next_sequence(), millis());
+    let mut conversation = Conversation {
+        session,
+        legs: [Leg::new(client.stream), Leg::new(server.stream)],
+        flow,
+        out: Vec::new(),
+        sleep: None,
+        grace: None,
+        close_ms: policy.settings.limits.close_ms,
+    };
+    // A token of its own: its lock is nobody else's.
+    let close_now = close_now.child_token();
+    {
+        let mut closing = pin!(close_now.cancelled());
+        let mut early = Some([client.early, server.early]);
+        while let Poll::Pending = poll_fn(|cx| {
+            if let Some(early) = early.take() {
+                for (peer, bytes) in [Peer::Client, Peer::Server].into_iter().zip(early) {
+                    if !bytes.is_empty() {
+                        conversation.session.receive(peer, &bytes, millis(), &mut conversation.out);
+                        conversation.perform(cx, &bytes);
+                    }
+                }
+            }
+            Poll::Ready(match conversation.poll(cx, closing.as_mut()) {
+                Step::Over => Poll::Ready(()),
+                Step::Full => Poll::Pending,
+                Step::Wait => return Poll::Pending,
+            })
+        })
+        .await
+        {
+            conversation.flow.ready().await;
+        }
+    }
+    conversation.end();
+}
+
+/// What the session is held to.
+fn config(policy: &Policy, flow: &FlowTap) -> Config {
+    let limits = &policy.settings.limits;
+    Config {
+        close_on_violation: policy.violations == Violations::Close,
+        validate_utf8: policy.settings.wire.validate_utf8,
+        frame_bytes_max: limits.frame_bytes_max,
+        message_bytes_max: limits.message_bytes_max,
+        inflate_ratio_max: limits.inflate_ratio_max,
+        held_max: HELD_MAX,
+        held_bytes_max: HELD_BYTES_MAX,
+        idle_ms: limits.idle_ms,
+        close_ms: limits.close_ms,
+        record_bytes_max: flow.payload_bytes_max().map(|bytes| bytes as u64),
+        mask_key,
+    }
+}
+
+/// A masking key that nobody can predict (RFC 6455 §5.3).
+fn mask_key() -> [u8; 4] {
+    let mut key = [0; 4];
+    // Without entropy there is no TLS either; a frame with a known key is still a right one.
+    let _ = getrandom::fill(&mut key);
+    key
+}
+
+/// Where the relay stands when it can do no more for now.
+enum Step {
+    /// All is over.
+    Over,
+    /// The recorder has no room.
+    Full,
+    /// A peer or the clock is to move.
+    Wait,
+}
+
+struct Conversation {
+    session: Session,
+    legs: [Leg; 2],
+    flow: FlowTap,
+    out: Vec<Output>,
+    /// For the session's deadline. It is set anew when it has gone off, not with every byte.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// The session is over: so long the peers may take what is still on its way to them.
+    grace: Option<Pin<Box<Sleep>>>,
+    close_ms: u64,
+}
+
+impl Conversation {
+    fn poll(&mut self, cx: &mut Context<'_>, closing: Pin<&mut impl Future<Output = ()>>) -> Step {
+        let full = READ.with_borrow_mut(|read| self.relay(cx, read));
+        if closing.poll(cx).is_ready() {
+            self.session.close(Reason::Drain, millis(), &mut self.out);
+            self.perform(cx, &[]);
+        }
+        self.keep_time(cx);
+        if self.session.ending().is_none() {
+            return if full { Step::Full } else { Step::Wait };
+        }
+        let [client, server] = &mut self.legs;
+        let out = client.poll_out(cx).is_ready() & server.poll_out(cx).is_ready();
+        let close_ms = self.close_ms;
+        let grace = self.grace.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(close_ms))));
+        if out || grace.as_mut().poll(cx).is_ready() { Step::Over } else { Step::Wait }
+    }
+
+    /// Relays until neither direction can move. Says whether that is for want of the recorder's room.
+    fn relay(&mut self, cx: &mut Context<'_>, read: &mut [u8]) -> bool {
+        loop {
+            let mut moved = false;
+            for from in [Peer::Client, Peer::Server] {
+                if !self.flow.has_room() {
+                    return true;
+                }
+                moved |= self.pass(cx, from, read);
+            }
+            if !moved {
+                return false;
+            }
+        }
+    }
+
+    /// One read of one direction, and what comes of it. Says whether there may be more.
+    fn pass(&mut self, cx: &mut Context<'_>, from: Peer, read: &mut [u8]) -> bool {
+        // A receiver that does not keep up stops its own direction, and only that.
+        if self.legs[at(from.other())].poll_out(cx).is_pending() || self.legs[at(from)].ended {
+            return false;
+        }
+        if !self.session.wants(from) {
+            return false;
+        }
+        let leg = &mut self.legs[at(from)];
+        let now = millis();
+        let taken = match leg.poll_read(cx, read) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) => {
+                leg.ended = true;
+                self.session.end(from, End::Fin, now, &mut self.out);
+                &[][..]
+            }
+            Poll::Ready(Err(error)) => {
+                leg.ended = true;
+                // A TLS peer that leaves without saying so has ended its stream all the same.
+                let end = if error.kind() == std::io::ErrorKind::UnexpectedEof { End::Fin } else { End::Reset };
+                self.session.end(from, end, now, &mut self.out);
+                &[][..]
+            }
+            Poll::Ready(Ok(n)) => {
+                self.session.receive(from, &read[..n], now, &mut self.out);
+                &read[..n]
+            }
+        };
+        self.perform(cx, taken);
+        true
+    }
+
+    /// Does what the session said.
+    fn perform(&mut self, cx: &mut Context<'_>, read: &[u8]) {
+        if self.out.is_empty() {
+            return;
+        }
+        let stamp = Timestamp::now();
+        for output in self.out.drain(..) {
+            match output {
+                Output::Send { to, bytes: Bytes::Read(range) } => self.legs[at(to)].write(cx, &read[range]),
+                Output::Send { to, bytes: Bytes::New(bytes) } => self.legs[at(to)].write(cx, &bytes),
+                Output::Record(entry) => self.flow.entry(entry, read, stamp),
+                Output::Finish { to } => {
+                    self.legs[at(to)].finish();
+                    let _ = self.legs[at(to)].poll_out(cx);
+                }
+                Output::Abort { to } => self.legs[at(to)].abort(cx),
+                // No judge is configured, so no gate asks for one.
+                Output::Inspect(_) => {}
+            }
+        }
+        if self.out.capacity() > 256 {
+            // One burst must not stay with an idle connection for good.
+            self.out = Vec::new();
+        }
+    }
+
+    /// Lets the session see the time, and is woken for its deadline.
+    fn keep_time(&mut self, cx: &mut Context<'_>) {
+        while let Some(deadline) = self.session.deadline() {
+            let now = millis();
+            if now >= deadline {
+                self.sleep = None;
+                self.session.tick(now, &mut self.out);
+                self.perform(cx, &[]);
+                continue;
+            }
+            let rest = Duration::from_millis(deadline - now);
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(rest)));
+            if sleep.deadline() > tokio::time::Instant::now() + rest {
+                // The deadline has come nearer: a Close has begun the end.
+                sleep.as_mut().reset(tokio::time::Instant::now() + rest);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            // It has gone off, but bytes have moved the deadline since.
+            self.sleep = None;
+        }
+    }
+
+    fn end(self) {
+        let mut ending = ending(&self.session);
+        if ending.state == State::Complete && self.legs.iter().any(|leg| !leg.is_shut()) {
+            ending.error.get_or_insert_with(|| "a peer did not take all that was for it".to_owned());
+        }
+        self.flow.end(ending);
+    }
+}
+
+/// How the session ended, as it goes on record.
+fn ending(session: &Session) -> Ending {
+    let ended_at = Timestamp::now();
+    let Some(ending) = session.ending() else {
+        let error = Some("the relay ended before the conversation".to_owned());
+        return Ending { ended_at, state: State::Error, error, close: None };
+    };
+    let (state, by, error) = match ending.cause {
+        Cause::Closed(Peer::Client) => (State::Complete, ClosedBy::Client, None),
+        Cause::Closed(Peer::Server) => (State::Complete, ClosedBy::Server, None),
+        Cause::Proxy(reason) => (State::Error, ClosedBy::Proxy, Some(words(&reason))),
+        Cause::Broken(peer, end) => {
+            let how = match end {
+                End::Fin => "ended the stream without a Close",
+                End::Reset => "reset the connection",
+            };
+            let by = if peer == Peer::Client { ClosedBy::Client } else { ClosedBy::Server };
+            (State::Error, by, Some(format!("{peer} {how}")))
+        }
+    };
+    let close = ending.close.map(|close| Close { by, code: close.code, reason: close.reason });
+    Ending { ended_at, state, error, close }
+}
+
+fn words(reason: &Reason) -> String {
+    match reason {
+        Reason::Violation(violation) => violation.to_string(),
+        Reason::Idle => "idle timeout".to_owned(),
+        Reason::Drain => "proxy shut down".to_owned(),
+        Reason::Verdict { reason, .. } | Reason::Command { reason, .. } => reason.clone(),
+    }
+}
+
+const fn at(peer: Peer) -> usize {
+    match peer {
+        Peer::Client => 0,
+        Peer::Server => 1,
+    }
+}

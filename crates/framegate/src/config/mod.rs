@@ -89,6 +89,12 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// Whether colours on a terminal are welcome: `NO_COLOR` is not set.
+#[must_use]
+pub fn colours_are_welcome() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// The variables that tell clients which proxy to use, as they are set for this process. The proxy does not go by them.
 #[must_use]
 pub fn proxy_variables() -> Vec<(String, String)> {

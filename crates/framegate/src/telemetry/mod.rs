@@ -15,7 +15,7 @@ pub fn start(log: &Log, directives: Option<&str>) -> Result<(), BadDirectives> {
     let filter = filter(log.level, directives)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        .with_ansi(io::stderr().is_terminal() && crate::config::colours_are_welcome())
         .with_writer(io::stderr)
         // It would panic where it tells standard error that standard error is gone.
         .log_internal_errors(false);

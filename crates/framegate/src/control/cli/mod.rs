@@ -142,9 +142,13 @@ pub fn import(data_dir: &Path, args: &ImportArgs) -> Result<(), ExitError> {
         let mut asked = Asked::ask(data_dir, operation("import")?, &[], Some(file))
             .await
             .map_err(of_file)?;
-        asked.items().await.map_err(of_file)
+        let mut all = Vec::new();
+        while let Some(items) = asked.items().await.map_err(of_file)? {
+            all.extend(items);
+        }
+        Ok::<_, ExitError>(all)
     })?;
-    for item in items.iter().flatten() {
+    for item in &items {
         if let Item::Imported(imported) = item {
             for (count, what) in &imported.warnings {
                 note(&format!("{count} times: {what}"));

@@ -237,11 +237,9 @@ fn a_response_to_head_has_no_body_whatever_it_says() {
     server.join().unwrap();
 }
 
-#[test]
-fn a_request_that_cannot_go_anywhere_is_told_why() {
-    let proxy = Proxy::regular();
-    let own = proxy.addr;
-    for (request, status, says) in [
+/// Requests that no server gets, the status that answers them, and a word of the reason.
+fn hopeless(own: SocketAddr) -> Vec<(String, u16, &'static str)> {
+    vec![
         (
             "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".to_owned(),
             400,
@@ -296,7 +294,13 @@ fn a_request_that_cannot_go_anywhere_is_told_why() {
             405,
             "only be read",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn a_request_that_cannot_go_anywhere_is_told_why() {
+    let proxy = Proxy::regular();
+    for (request, status, says) in hopeless(proxy.addr) {
         let mut client = proxy.client();
         // The answer may come before the last byte is written.
         let _ = client.write_all(request.as_bytes());

@@ -1,0 +1,241 @@
+//! What the proxy itself does in a direction: its own messages, its Close, its ends, its gate.
+
+use std::sync::Arc;
+
+use super::super::gate::{Gate, Hold};
+use super::super::output::{Facts, Fate, Output, Payload, Recorded, Ticket, Verdict};
+use super::super::{Agreed, Config, Cx, GateError, InjectError};
+use super::Half;
+use crate::Direction;
+use crate::close::{Close, REASON_BYTES_MAX};
+use crate::deflate::Inflater;
+use crate::error::Rule;
+use crate::frame::{FrameHead, HEAD_BYTES_MAX, Opcode};
+use crate::mask;
+use crate::message::NewMessage;
+
+impl Half {
+    /// A frame has just passed: what waited for that leaves.
+    pub(super) fn boundary(&mut self, cx: &mut Cx<'_>) {
+        let inside = self.message.is_some();
+        for message in std::mem::take(&mut self.injected) {
+            if self.closed_out {
+                break;
+            }
+            if inside && !message.opcode.is_control() {
+                self.injected.push_back(message);
+            } else {
+                self.send_own(&message, cx);
+            }
+        }
+        if let Some(close) = self.closing.take() {
+            self.close_now(&close, cx);
+        }
+    }
+
+    /// The sender's stream has ended. What of a message had come is recorded as that.
+    pub(in crate::session) fn end(&mut self, cx: &mut Cx<'_>) {
+        self.ended = true;
+        let cut = self.frame.take();
+        let missing = cut.map_or(0, |frame| frame.left);
+        let control = cut.and_then(|frame| frame.control);
+        if control.is_none()
+            && let Some(message) = &mut self.message
+        {
+            message.payload_bytes -= missing;
+            message.wire_bytes -= missing;
+        }
+        for mut facts in control
+            .map(|facts| Facts {
+                payload_bytes: facts.payload_bytes - missing,
+                wire_bytes: facts.wire_bytes - missing,
+                ..facts
+            })
+            .into_iter()
+            .chain(self.message.take())
+        {
+            facts.violation = facts.violation.or(Some(Rule::Unfinished));
+            facts.sequence = cx.sequence();
+            match &mut self.hold {
+                Some(hold) => hold.unfinished(facts, cx),
+                None => {
+                    let fate = if self.away { Fate::Dropped } else { Fate::Sent };
+                    cx.record(Recorded {
+                        facts,
+                        payload: Payload::Parts(None),
+                        fate,
+                        ticket: None,
+                    });
+                }
+            }
+        }
+        self.closing = None;
+    }
+
+    /// Nothing that waits will leave.
+    pub(in crate::session) fn abandon(&mut self, cx: &mut Cx<'_>) {
+        if let Some(hold) = &mut self.hold {
+            hold.abandon(cx);
+        }
+        self.injected.clear();
+    }
+
+    /// Nothing more will leave for the receiver.
+    pub(in crate::session) fn finish(&mut self, cx: &mut Cx<'_>) {
+        if !self.finished {
+            self.finished = true;
+            cx.out.push(Output::Finish { to: self.to() });
+        }
+    }
+
+    /// The proxy ends this direction.
+    pub(in crate::session) fn close(&mut self, close: &Close, cx: &mut Cx<'_>) {
+        self.abandon(cx);
+        let inside = self.hold.is_none() && self.frame.is_some_and(|frame| !frame.stopped);
+        if inside && !self.closed_out && !self.ended {
+            self.closing = Some(Box::new(close.clone()));
+        } else {
+            self.close_now(close, cx);
+        }
+    }
+
+    fn close_now(&mut self, close: &Close, cx: &mut Cx<'_>) {
+        self.away = true;
+        if self.closed_out || self.finished {
+            return;
+        }
+        self.closed_out = true;
+        let mut payload = Vec::new();
+        if let Some(code) = close.code {
+            payload.extend_from_slice(&code.to_be_bytes());
+            payload.extend_from_slice(&close.reason.as_bytes()[..close.reason.floor_char_boundary(REASON_BYTES_MAX)]);
+        }
+        self.send_own(
+            &NewMessage {
+                opcode: Opcode::Close,
+                payload,
+            },
+            cx,
+        );
+    }
+
+    /// Sends a message of the proxy's own, uncompressed, as one frame.
+    fn send_own(&self, message: &NewMessage, cx: &mut Cx<'_>) {
+        let mut bytes = Vec::with_capacity(message.payload.len() + HEAD_BYTES_MAX);
+        let key = own_key(self.direction, None, cx.config);
+        encode(message.opcode, 0, key, &message.payload, &mut bytes);
+        let facts = Facts {
+            direction: self.direction,
+            sequence: cx.sequence(),
+            opcode: message.opcode,
+            compressed: false,
+            masked: key.is_some(),
+            frames: 1,
+            wire_bytes: bytes.len() as u64,
+            payload_bytes: message.payload.len() as u64,
+            violation: None,
+        };
+        cx.send(self.to(), bytes);
+        let payload = Payload::Plain(Arc::new(message.payload.clone()));
+        cx.record(Recorded {
+            facts,
+            payload,
+            fate: Fate::Injected,
+            ticket: None,
+        });
+    }
+
+    pub(in crate::session) fn inject(&mut self, message: NewMessage, cx: &mut Cx<'_>) -> Result<(), InjectError> {
+        if self.closed_out || self.closing.is_some() || self.finished {
+            return Err(InjectError::Closed);
+        }
+        let open = self.hold.is_none();
+        if open && (self.frame.is_some() || self.message.is_some() && !message.opcode.is_control()) {
+            self.injected.push_back(message);
+        } else {
+            self.send_own(&message, cx);
+        }
+        Ok(())
+    }
+
+    pub(in crate::session) fn verdict(
+        &mut self,
+        ticket: Ticket,
+        verdict: &mut Option<Verdict>,
+        cx: &mut Cx<'_>,
+    ) -> bool {
+        self.hold.as_mut().is_some_and(|hold| hold.verdict(ticket, verdict, cx))
+    }
+
+    pub(in crate::session) fn set_gate(
+        &mut self,
+        gate: Gate,
+        inflater: Option<Inflater>,
+        agreed: &Agreed,
+    ) -> Result<(), GateError> {
+        match &mut self.hold {
+            Some(hold) if gate == Gate::Open && !self.uninflated && hold.may_go() => {
+                if self.message.is_some() || self.frame.is_some() {
+                    return Err(GateError::Busy);
+                }
+                self.hold = None;
+            }
+            Some(hold) => hold.set_gate(gate),
+            None if gate == Gate::Open => {}
+            None if self.message.is_some() || self.frame.is_some() || self.partial_len > 0 => {
+                return Err(GateError::Busy);
+            }
+            None if self.uninflated && inflater.is_none() => return Err(GateError::NeedsInflater),
+            None => self.hold = Some(Box::new(Hold::new(self.direction, gate, agreed, inflater))),
+        }
+        Ok(())
+    }
+
+    pub(in crate::session) fn wants(&self, config: &Config) -> bool {
+        self.hold.as_ref().is_none_or(|hold| hold.wants(config))
+    }
+
+    pub(in crate::session) fn take_close(&mut self) -> Option<Close> {
+        self.close.take().map(|close| *close)
+    }
+
+    /// The sender will say nothing more that matters.
+    pub(in crate::session) const fn is_through(&self) -> bool {
+        self.close_seen || self.ended
+    }
+
+    /// The receiver has had a Close, or can get none.
+    pub(in crate::session) const fn has_closed_out(&self) -> bool {
+        self.closed_out || self.ended
+    }
+
+    /// All that came has left.
+    pub(in crate::session) fn may_finish(&self) -> bool {
+        self.ended && !self.holds()
+    }
+
+    /// A message waits for a verdict.
+    pub(in crate::session) fn holds(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| !hold.is_empty())
+    }
+
+    pub(in crate::session) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+}
+
+/// The key for a frame of the proxy's own: the client's end must mask (RFC 6455 §5.1). What replaces a message keeps
+/// the key of its first frame.
+pub(in crate::session) fn own_key(direction: Direction, original: Option<[u8; 4]>, config: &Config) -> Option<[u8; 4]> {
+    (direction == Direction::Send).then(|| original.unwrap_or_else(config.mask_key))
+}
+
+/// Appends one whole frame to `out`.
+pub(in crate::session) fn encode(opcode: Opcode, rsv: u8, key: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
+    FrameHead {
+        rsv,
+        ..FrameHead::new(opcode, key, payload.len() as u64)
+    }
+    .encode(out);
+    mask::unmask_into(out, payload, key, 0);
+}

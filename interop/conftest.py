@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("harness", "clients")
+
 from harness import certificates as authority
 from harness import web
 from harness.certificates import Certificates
@@ -80,6 +82,12 @@ def module_proxy(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def mark() -> str:
     """A word for the URL by which a test finds its own flow again."""
     return f"mark-{next(MARKS)}-"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    for process in Process.alive:
+        process.mark()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -14,7 +14,7 @@ import pytest
 from harness import record
 from harness.certificates import Certificates, trusting
 from harness.process import run
-from harness.proxy import Proxy
+from harness.proxy import Proxy, split
 from harness.sockets import dial, listener, tunnel, upgrade
 from harness.ways import Way, way
 from harness.web import WebApp
@@ -103,7 +103,7 @@ def connection(route: Way) -> tuple[http.client.HTTPConnection, str]:
     else:
         client = http.client.HTTPConnection(via, timeout=20)
     if route.proxy:
-        client.set_tunnel(*authority.split(":"))
+        client.set_tunnel(*split(authority))
     return client, ""
 
 

@@ -219,6 +219,7 @@ def test_untrusted_server(web_app: WebApp, new_proxy) -> None:
     authority = f"localhost:{web_app.server.tls_port}"
     client.send(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
     head = client.head()
+    secure = client.sock
     if head.startswith(b"HTTP/1.1 200"):
         try:
             secure = trusting(proxy.ca).wrap_socket(client.sock, server_hostname="localhost")
@@ -227,6 +228,7 @@ def test_untrusted_server(web_app: WebApp, new_proxy) -> None:
         except (ssl.SSLError, ConnectionError):
             head = b"HTTP/1.1 502 by alert"
     assert head.startswith(b"HTTP/1.1 502"), head
+    secure.close()
     proxy.stop()
 
 

@@ -2,10 +2,13 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.register_assert_rewrite("harness", "clients")
 
 from harness import certificates as authority
 from harness import web
@@ -16,6 +19,9 @@ from harness.web import WebApp
 
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
+
+# Ended from outside (a time limit), the finalisers still end what was started.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 MARKS = itertools.count(1)
@@ -80,6 +86,12 @@ def module_proxy(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def mark() -> str:
     """A word for the URL by which a test finds its own flow again."""
     return f"mark-{next(MARKS)}-"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    for process in Process.alive:
+        process.mark()
 
 
 @pytest.hookimpl(hookwrapper=True)

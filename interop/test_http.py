@@ -14,7 +14,7 @@ import pytest
 from harness import record
 from harness.certificates import Certificates, trusting
 from harness.process import run
-from harness.proxy import Proxy
+from harness.proxy import Proxy, split
 from harness.sockets import dial, listener, tunnel, upgrade
 from harness.ways import Way, way
 from harness.web import WebApp
@@ -103,7 +103,7 @@ def connection(route: Way) -> tuple[http.client.HTTPConnection, str]:
     else:
         client = http.client.HTTPConnection(via, timeout=20)
     if route.proxy:
-        client.set_tunnel(*authority.split(":"))
+        client.set_tunnel(*split(authority))
     return client, ""
 
 
@@ -219,6 +219,7 @@ def test_untrusted_server(web_app: WebApp, new_proxy) -> None:
     authority = f"localhost:{web_app.server.tls_port}"
     client.send(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
     head = client.head()
+    secure = client.sock
     if head.startswith(b"HTTP/1.1 200"):
         try:
             secure = trusting(proxy.ca).wrap_socket(client.sock, server_hostname="localhost")
@@ -227,6 +228,7 @@ def test_untrusted_server(web_app: WebApp, new_proxy) -> None:
         except (ssl.SSLError, ConnectionError):
             head = b"HTTP/1.1 502 by alert"
     assert head.startswith(b"HTTP/1.1 502"), head
+    secure.close()
     proxy.stop()
 
 

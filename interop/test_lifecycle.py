@@ -60,7 +60,7 @@ def test_second_signal(new_proxy, origin: Listener, mark: str) -> None:
     """A second signal does not wait for the drain; the record is still good."""
     proxy = new_proxy().start(settings={"limits.drain_ms": 600000})
     pair = open_pair(proxy, origin, f"/{mark}")
-    pair.say("open")
+    eventually("the flow is on disk", proxy.flows)
     proxy.process.signal(signal.SIGTERM)
     eventually("no new connections", lambda: not accepts(proxy.address))
     proxy.process.signal(signal.SIGTERM)

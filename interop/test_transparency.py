@@ -193,8 +193,8 @@ def test_bytes_behind_connect(origin: Listener, proxy: Proxy, mark: str) -> None
     client = tunnel(proxy.url, authority, request + frames)
     server = origin.accept()
     assert server.head() == request
-    assert server.exactly(len(frames)) == frames
     server.send(switching() + close(1000))
+    assert server.exactly(len(frames)) == frames
     assert client.head() == switching()
     assert client.exactly(4) == close(1000)
     client.send(close(1000, mask=MASK))

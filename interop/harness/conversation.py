@@ -12,6 +12,8 @@ MIB = 1 << 20
 # Our clients offer two, the servers choose the second: a proxy that makes up an answer of its own is found out.
 SUBPROTOCOLS = ["chat.v1", "chat.v2"]
 CHOSEN = "chat.v2"
+# Compresses well, but not so well that it looks like a bomb.
+COMPRESSIBLE = "".join(f"line {number * 7919 % 100_003}\n" for number in range(100_000))[:MIB]
 SERVER_PING = b"from the server"
 
 
@@ -70,7 +72,7 @@ def everything(can_ping: bool, can_fragment: bool) -> list[Step]:
         Step("binary", b""),
         Step("binary", bytes(range(256))),
         Step("binary", random.Random(6455).randbytes(MIB)),
-        text("compresses well " * (MIB // 16)),
+        text(COMPRESSIBLE),
         Step("command", b"ping me"),
     ]
     if can_fragment:

@@ -31,7 +31,7 @@ class Process:
         self.name = f"{name}-{Process.count}"
         self.out = directory / f"{self.name}.out"
         self.err = directory / f"{self.name}.err"
-        self.shown = 0
+        self.marks = {self.out: 0, self.err: 0}
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.child = subprocess.Popen(
                 [str(word) for word in command],
@@ -101,16 +101,20 @@ class Process:
 
         return eventually(f"{self.name} says {wanted}", probe, seconds)
 
+    def mark(self) -> None:
+        """A test begins: what was printed before it is not its own."""
+        self.marks = {path: path.stat().st_size for path in self.marks}
+
     def tail(self, bytes_max: int = 6000) -> str:
-        """The end of what it printed."""
+        """The end of what it printed since the last mark."""
         parts = []
-        for path in (self.out, self.err):
-            text = path.read_bytes()[-bytes_max:].decode(errors="replace")
+        for path, start in self.marks.items():
+            text = path.read_bytes()[start:][-bytes_max:].decode(errors="replace")
             # An event line may carry a megabyte; a reader needs its beginning.
             text = "\n".join(line if len(line) < 400 else line[:400] + " …" for line in text.splitlines())
             if text.strip():
                 parts.append(f"--- {path.name}\n{text}")
-        return "\n".join(parts) or f"--- {self.name}: (no output)"
+        return "\n".join(parts) or f"--- {self.name}: (no output in this test)"
 
     def _forget(self) -> None:
         if self in Process.alive:

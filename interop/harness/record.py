@@ -46,6 +46,8 @@ def check(flow: dict, messages: list[dict], expected: list[tuple[str, str, bytes
     wanted = [(direction, kind, brief(data)) for direction, kind, data in expected]
     open_ended = {index for index, row in enumerate(expected) if row[2] is None}
     seen = [(d, k, None) if index in open_ended else (d, k, data) for index, (d, k, data) in enumerate(seen)]
+    for number, (row, wanted_row) in enumerate(zip(seen, wanted, strict=False)):
+        assert row == wanted_row, f"message {number} after the upgrade"
     assert seen == wanted
     for message, (direction, kind, data) in zip(messages[2:], expected, strict=True):
         check_message(message, direction, kind, data)

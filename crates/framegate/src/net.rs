@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -119,10 +119,7 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(plain) => Pin::new(plain).poll_write(cx, buf),
-            Self::Tls(tls) => {
-                let n = ready!(Pin::new(tls).poll_write(cx, buf))?;
-                Poll::Ready(Ok(n))
-            }
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
 

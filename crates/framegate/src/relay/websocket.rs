@@ -53,26 +53,26 @@ pub async fn websocket(
     {
         let mut closing = pin!(close_now.cancelled());
         let mut early = Some([client.early, server.early]);
-        while let Poll::Pending = poll_fn(|cx| {
-            if let Some(early) = early.take() {
-                for (peer, bytes) in [Peer::Client, Peer::Server].into_iter().zip(early) {
-                    if !bytes.is_empty() {
-                        conversation
-                            .session
-                            .receive(peer, &bytes, millis(), &mut conversation.out);
-                        conversation.perform(cx, &bytes);
-                    }
+        loop {
+            let step = poll_fn(|cx| {
+                for (peer, bytes) in [Peer::Client, Peer::Server]
+                    .into_iter()
+                    .zip(early.take().into_iter().flatten())
+                {
+                    conversation
+                        .session
+                        .receive(peer, &bytes, millis(), &mut conversation.out);
+                    conversation.perform(cx, &bytes);
                 }
+                match conversation.poll(cx, closing.as_mut()) {
+                    Step::Wait => Poll::Pending,
+                    step => Poll::Ready(step),
+                }
+            });
+            match step.await {
+                Step::Full => conversation.flow.ready().await,
+                Step::Over | Step::Wait => break,
             }
-            Poll::Ready(match conversation.poll(cx, closing.as_mut()) {
-                Step::Over => Poll::Ready(()),
-                Step::Full => Poll::Pending,
-                Step::Wait => return Poll::Pending,
-            })
-        })
-        .await
-        {
-            conversation.flow.ready().await;
         }
     }
     conversation.end();

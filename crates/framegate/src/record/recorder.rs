@@ -20,6 +20,9 @@ use crate::control::operations::Event as Live;
 use crate::flow::{Flow, FlowId, Timestamp};
 use crate::store::{Row, StoreError, Writer};
 
+/// So much is written at once at the most.
+const GATHER_BYTES: usize = 8 << 20;
+
 /// After a failure the store is left in peace for so long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -50,6 +53,9 @@ pub(super) struct Thread {
     failed: CancellationToken,
     keep: Keep,
     commit_every: Duration,
+    /// What has come and is not written yet.
+    gathered: Vec<Batch>,
+    gathered_bytes: usize,
     flows: HashMap<FlowId, FlowState>,
     /// Flows that the open transaction has touched.
     touched: Vec<FlowId>,
@@ -84,6 +90,8 @@ impl Thread {
             // A tap gathers for a fifth of the time at the most; committing takes its part, too.
             commit_every: Duration::from_millis((settings.store.flush_ms / 2).max(1)),
             settings,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
             flows: HashMap::new(),
             touched: Vec::new(),
             flushes: Vec::new(),
@@ -101,7 +109,7 @@ impl Thread {
             match self.jobs.next(self.patience()) {
                 Ok(Job::Batch(batch)) => {
                     self.last_job = Instant::now();
-                    self.batch(batch);
+                    self.gather(batch);
                 }
                 Ok(Job::Flush(done)) => {
                     self.flushes.push(done);
@@ -111,7 +119,7 @@ impl Thread {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.last_commit.elapsed() >= self.commit_every && !self.touched.is_empty() {
+            if self.last_commit.elapsed() >= self.commit_every && self.has_work() {
                 self.commit();
             }
             self.keep_house();
@@ -123,8 +131,10 @@ impl Thread {
     /// How long to wait for the next job.
     fn patience(&self) -> Duration {
         let idle = self.last_job.elapsed();
-        if !self.touched.is_empty() {
+        if self.has_work() {
             self.commit_every.saturating_sub(self.last_commit.elapsed())
+        } else if self.is_broken() {
+            RETRY_AFTER
         } else if self.to_index && idle >= INDEX_AFTER {
             Duration::ZERO
         } else if self.to_index {
@@ -134,16 +144,36 @@ impl Thread {
         }
     }
 
-    fn batch(&mut self, mut batch: Batch) {
-        let weight = batch.weight();
-        // The rows of one flow lie side by side in the store: writing them together saves most of the pages.
-        batch.events.sort_by_key(|event| event.flow);
-        for Event { flow, what } in batch.events {
-            if let Err(error) = self.event(flow, what, &batch.bytes) {
+    /// Whether something has come that is not committed.
+    fn has_work(&self) -> bool {
+        !self.gathered.is_empty() || !self.touched.is_empty()
+    }
+
+    fn gather(&mut self, batch: Batch) {
+        self.gathered_bytes += batch.weight();
+        self.gathered.push(batch);
+        if self.gathered_bytes >= GATHER_BYTES.min(self.settings.record.queue_bytes_max / 4) {
+            self.write();
+        }
+    }
+
+    /// Writes what was gathered, flow by flow: the rows of one flow lie side by side in the store, and the more of
+    /// them come together, the fewer pages are touched.
+    fn write(&mut self) {
+        let mut batches = std::mem::take(&mut self.gathered);
+        let mut events = Vec::with_capacity(batches.iter().map(|batch| batch.events.len()).sum());
+        for (at, batch) in batches.iter_mut().enumerate() {
+            let taken = std::mem::take(&mut batch.events);
+            events.extend(taken.into_iter().map(|event| (at, event)));
+        }
+        // Stable: a flow's own events stay in their order.
+        events.sort_by_key(|(_, event)| event.flow);
+        for (at, Event { flow, what }) in events {
+            if let Err(error) = self.event(flow, what, &batches[at].bytes) {
                 self.fail(&error);
             }
         }
-        self.jobs.done(weight);
+        self.jobs.done(std::mem::take(&mut self.gathered_bytes));
         self.to_index = true;
     }
 
@@ -254,6 +284,9 @@ impl Thread {
 
     /// Commits what has come, and answers who waits for that.
     fn commit(&mut self) {
+        if !self.gathered.is_empty() {
+            self.write();
+        }
         self.last_commit = Instant::now();
         if !self.is_broken() {
             match self.write_progress().and_then(|()| self.writer.commit()) {

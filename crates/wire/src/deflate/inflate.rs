@@ -121,31 +121,34 @@ impl Inflater {
         // Only what is to be kept grows the message; the rest is inflated into one block again and again.
         let mut spill = Vec::new();
         loop {
+            // The room is measured by itself, not by what a vector has to spare: that may be as much as it holds, and
+            // the caps are looked at only when it is full.
             let keeping = out.bytes.len() < caps.keep_bytes_max;
             let room = if keeping {
                 let step = (piece.len() * 4)
                     .clamp(256, 1 << 16)
                     .min(caps.keep_bytes_max - out.bytes.len());
-                out.bytes.reserve(step);
-                &mut out.bytes
+                let from = out.bytes.len();
+                out.bytes.resize(from + step, 0);
+                &mut out.bytes[from..]
             } else {
-                spill.clear();
-                spill.reserve(1 << 14);
-                &mut spill
+                spill.resize(1 << 14, 0);
+                &mut spill[..]
             };
+            let space = room.len();
             let (before_in, before_out) = (stream.total_in(), stream.total_out());
-            let status = stream
-                .decompress_vec(piece, room, FlushDecompress::Sync)
-                .map_err(|_| InflateError::Corrupt)?;
-            let full = room.len() == room.capacity();
+            let result = stream.decompress(piece, room, FlushDecompress::Sync);
+            let produced = stream.total_out() - before_out;
+            let written = usize::try_from(produced).unwrap_or(usize::MAX);
+            if keeping {
+                out.bytes.truncate((out.bytes.len() - space).saturating_add(written));
+            }
+            let status = result.map_err(|_| InflateError::Corrupt)?;
+            let full = written == space;
             piece = piece
                 .get(usize::try_from(stream.total_in() - before_in).unwrap_or(usize::MAX)..)
                 .unwrap_or(&[]);
-            let produced = stream.total_out() - before_out;
             out.size += produced;
-            if out.bytes.len() > caps.keep_bytes_max {
-                out.bytes.truncate(caps.keep_bytes_max);
-            }
             held(out, caps)?;
             match status {
                 // The last block of a deflate stream: a new one begins behind it (RFC 7692 §7.2.3.5).

@@ -253,16 +253,22 @@ impl Hold {
             .find(|held| held.ticket == Some(ticket) && held.verdict.is_none());
         let Some(held) = held else { return false };
         held.verdict = verdict.take();
-        self.release(cx);
+        // What ends the conversation lets nothing go that waits behind it.
+        if !matches!(held.verdict, Some(Verdict::Close { .. })) {
+            self.release(cx);
+        }
         true
     }
 
-    /// Everything that waits is let go.
-    pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) {
+    /// Everything that waits is let go. Says whether a Close was among it.
+    pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) -> bool {
         self.queued_bytes = 0;
+        let mut close = false;
         for held in std::mem::take(&mut self.queue) {
+            close |= held.facts.opcode == Opcode::Close;
             drop_held(held, cx);
         }
+        close
     }
 
     pub(super) fn set_gate(&mut self, gate: Gate) {

@@ -152,6 +152,8 @@ pub struct Session {
     first_close: Option<Box<(Peer, Close)>>,
     /// The first stream that ended, and whether a Close had come before.
     broken: Option<(Peer, End)>,
+    /// A peer that is gone altogether: what is sent to it reaches nobody.
+    gone: Option<Peer>,
     /// Why the proxy closes, once it does.
     closing: Option<Box<Reason>>,
     over: bool,
@@ -188,6 +190,7 @@ impl Session {
             last_activity: now,
             first_close: None,
             broken: None,
+            gone: None,
             closing: None,
             over: false,
         }
@@ -195,9 +198,12 @@ impl Session {
 
     /// Bytes came from a peer. All of them are taken.
     pub fn receive(&mut self, from: Peer, input: &[u8], now: Millis, out: &mut Vec<Output>) {
-        self.last_activity = now;
         if self.over {
             return;
+        }
+        // Bytes that reach nobody do not keep a connection alive: else a peer that never stops never ends.
+        if !self.halves[index(from.sends())].is_away() && self.gone != Some(from.other()) {
+            self.last_activity = now;
         }
         let mut at = 0;
         while let Err(Stop { at: stopped, rule }) = self.halves[index(from.sends())].receive(input, at, cx!(self, out))
@@ -209,16 +215,20 @@ impl Session {
         if self.first_close.is_none()
             && let Some(close) = half.take_close()
         {
+            self.last_activity = now;
             self.first_close = Some(Box::new((from, close)));
         }
         self.settle(out);
     }
 
-    /// A peer's stream ended.
+    /// A peer's stream ended. [`End::Reset`] may follow [`End::Fin`]: the peer takes nothing any more either.
     pub fn end(&mut self, from: Peer, end: End, now: Millis, out: &mut Vec<Output>) {
         self.last_activity = now;
         if self.over {
             return;
+        }
+        if end == End::Reset {
+            self.gone.get_or_insert(from);
         }
         // Behind a Close it does not matter how a stream ends: a reset must not cost the other peer what is on its way.
         let end = if self.first_close.is_some() || self.closing.is_some() {
@@ -234,7 +244,7 @@ impl Session {
                 half.abandon(cx!(self, out));
             }
             out.push(Output::Abort { to: from.other() });
-            self.over = true;
+            self.conclude(out);
         }
         self.settle(out);
     }
@@ -245,9 +255,12 @@ impl Session {
             return;
         }
         self.last_activity = now;
-        let (verdict, close) = match verdict {
-            Verdict::Close { code, reason } => (Verdict::Drop, Some(Reason::Verdict { code, reason })),
-            verdict => (verdict, None),
+        let close = match &verdict {
+            Verdict::Close { code, reason } => Some(Reason::Verdict {
+                code: *code,
+                reason: reason.clone(),
+            }),
+            _ => None,
         };
         let mut verdict = Some(verdict);
         let mut found = false;
@@ -315,7 +328,7 @@ impl Session {
                 half.abandon(cx!(self, out));
                 half.finish(cx!(self, out));
             }
-            self.over = true;
+            self.conclude(out);
         } else {
             self.close(Reason::Idle, now, out);
         }
@@ -387,7 +400,17 @@ impl Session {
                 self.halves[index(direction)].finish(cx!(self, out));
             }
         }
-        self.over = self.halves.iter().all(Half::is_finished);
+        if self.halves.iter().all(Half::is_finished) {
+            self.conclude(out);
+        }
+    }
+
+    /// All is over. What came of a message that was still under way is recorded as that.
+    fn conclude(&mut self, out: &mut Vec<Output>) {
+        for half in &mut self.halves {
+            half.end(cx!(self, out));
+        }
+        self.over = true;
     }
 }
 

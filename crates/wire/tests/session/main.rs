@@ -6,5 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, unreachable_pub)]
 
 mod stage;
+mod ends;
 mod playbook;
 mod simulation;

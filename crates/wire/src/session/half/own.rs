@@ -74,8 +74,11 @@ impl Half {
 
     /// Nothing that waits will leave.
     pub(in crate::session) fn abandon(&mut self, cx: &mut Cx<'_>) {
-        if let Some(hold) = &mut self.hold {
-            hold.abandon(cx);
+        if let Some(hold) = &mut self.hold
+            && hold.abandon(cx)
+        {
+            // The sender's Close is let go: the receiver has had none yet.
+            self.closed_out = false;
         }
         self.injected.clear();
     }
@@ -207,6 +210,11 @@ impl Half {
     /// The receiver has had a Close, or can get none.
     pub(in crate::session) const fn has_closed_out(&self) -> bool {
         self.closed_out || self.ended
+    }
+
+    /// What still comes does not leave.
+    pub(in crate::session) const fn is_away(&self) -> bool {
+        self.away
     }
 
     /// All that came has left.

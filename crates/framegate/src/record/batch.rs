@@ -12,16 +12,23 @@ use crate::flow::{Direction, Ending, FlowId, Kind, Opening, Timestamp};
 pub(super) struct Batch {
     pub(super) events: Vec<Event>,
     pub(super) bytes: Vec<u8>,
+    /// Bytes that the events hold outside of `bytes`.
+    pub(super) held_bytes: usize,
 }
 
 impl Batch {
+    /// Payload bytes that it keeps in memory, wherever they are.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.bytes.len() + self.held_bytes
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
     /// Bytes of memory that it takes, roughly.
     pub(super) fn weight(&self) -> usize {
-        self.bytes.len() + self.events.len() * size_of::<Event>()
+        self.payload_bytes() + self.events.len() * size_of::<Event>()
     }
 }
 
@@ -68,6 +75,23 @@ pub(super) enum What {
         bytes: u64,
     },
     Ended(Box<Ending>),
+}
+
+impl What {
+    /// Bytes of payload that it holds itself.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Http(http) => http.head.len() + http.body.len(),
+            Self::Whole(whole) => {
+                let new = match &whole.fate {
+                    Fate::Replaced(new) => new.payload.len(),
+                    _ => 0,
+                };
+                whole.payload.len() + new
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// A head of an upgrade, or a request or response.

@@ -74,7 +74,12 @@ impl Queue {
         if let Job::Batch(batch) = &job {
             self.gauge.bytes.fetch_add(batch.weight(), Ordering::Relaxed);
         }
-        self.jobs.send(job).is_ok()
+        let taken = self.jobs.send(job).is_ok();
+        if !taken {
+            // Nobody will ever make room again, so nobody must wait for it.
+            self.gauge.bytes.store(0, Ordering::Relaxed);
+        }
+        taken
     }
 
     /// Whether more may be handed over.
@@ -114,5 +119,62 @@ impl Drop for Jobs {
         // Whoever waits for room must not wait for a recorder that is gone.
         self.gauge.bytes.store(0, Ordering::Relaxed);
         self.gauge.room.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wire::frame::Opcode;
+    use wire::session::{Facts, Fate};
+
+    use super::super::batch::{Event, What, Whole};
+    use super::*;
+    use crate::flow::{Direction, Timestamp};
+
+    fn batch(payload_bytes: usize) -> Job {
+        let facts = Facts {
+            direction: Direction::Send,
+            sequence: 2,
+            opcode: Opcode::Binary,
+            compressed: false,
+            masked: true,
+            frames: 1,
+            wire_bytes: 0,
+            payload_bytes: payload_bytes as u64,
+            violation: None,
+        };
+        let what = What::Whole(Box::new(Whole {
+            at: Timestamp::now(),
+            facts,
+            payload: Arc::new(vec![0; payload_bytes]),
+            fate: Fate::Sent,
+            decided_by: None,
+        }));
+        let held_bytes = what.held_bytes();
+        let events = vec![Event { flow: FlowId(1), what }];
+        Job::Batch(Batch {
+            events,
+            bytes: Vec::new(),
+            held_bytes,
+        })
+    }
+
+    #[test]
+    fn payloads_that_the_session_put_together_take_room() {
+        let (queue, _jobs) = new(1 << 20);
+        queue.push(batch(1 << 10));
+        assert!(queue.has_room());
+        queue.push(batch(1 << 20));
+        assert!(!queue.has_room());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_recorder_that_is_gone() {
+        let (queue, jobs) = new(1 << 10);
+        drop(jobs);
+        assert!(!queue.push(batch(1 << 20)));
+        assert!(queue.has_room());
     }
 }

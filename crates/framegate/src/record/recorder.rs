@@ -133,8 +133,9 @@ impl Thread {
         let idle = self.last_job.elapsed();
         if self.has_work() {
             self.commit_every.saturating_sub(self.last_commit.elapsed())
-        } else if self.is_broken() {
-            RETRY_AFTER
+        } else if let Some(until) = self.broken_until.filter(|until| *until > Instant::now()) {
+            // Whatever there is to do is not tried before then.
+            until.saturating_duration_since(Instant::now())
         } else if self.to_index && idle >= INDEX_AFTER {
             Duration::ZERO
         } else if self.to_index {
@@ -212,7 +213,12 @@ impl Thread {
             if listened {
                 let _ = live.send(Arc::new(Live::Message(row.into())));
             }
-            if broken { Ok(false) } else { writer.message(row) }
+            // The last number stands for all that come behind it: the store takes none twice.
+            if broken || row.sequence == u32::MAX {
+                Ok(false)
+            } else {
+                writer.message(row)
+            }
         };
         let slice = |range: Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
         let stored = match what {

@@ -89,8 +89,9 @@ impl Shared {
                 shared.hand_over();
             });
         }
+        batch.held_bytes += what.held_bytes();
         batch.events.push(Event { flow, what });
-        if batch.bytes.len() >= BATCH_BYTES || batch.events.len() >= BATCH_EVENTS {
+        if batch.payload_bytes() >= BATCH_BYTES || batch.events.len() >= BATCH_EVENTS {
             drop(batch);
             self.hand_over();
         }
@@ -102,6 +103,7 @@ impl Shared {
             let next = Batch {
                 events: Vec::with_capacity(batch.events.len()),
                 bytes: Vec::with_capacity(batch.bytes.len()),
+                held_bytes: 0,
             };
             let full = std::mem::replace(&mut *batch, next);
             // A recorder that is gone has said why; what passes now is not recorded.

@@ -109,6 +109,11 @@ impl Leg {
         self.shut
     }
 
+    /// The peer's stream has ended, and it takes nothing either: it is gone altogether.
+    pub(super) const fn is_gone(&self) -> bool {
+        self.deaf && self.ended
+    }
+
     /// The far end has vanished: what waits may still go, then the connection is reset.
     pub(super) fn abort(&mut self, cx: &mut Context<'_>) {
         let _ = self.poll_out(cx);

@@ -91,6 +91,10 @@ impl Pipes {
         if self.legs[1 - from].poll_out(cx).is_pending() || self.legs[from].ended {
             return Ok(false);
         }
+        if self.legs[1 - from].is_gone() {
+            self.legs[from].abort(cx);
+            return Err(format!("{} broke the connection", name(1 - from)));
+        }
         match self.legs[from].poll_read(cx, read) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => {
@@ -107,8 +111,7 @@ impl Pipes {
             }
             Poll::Ready(Err(error)) => {
                 self.legs[from].ended = true;
-                let peer = if from == 0 { "client" } else { "server" };
-                Err(format!("{peer} broke the connection: {error}"))
+                Err(format!("{} broke the connection: {error}", name(from)))
             }
         }
     }
@@ -136,4 +139,8 @@ impl Pipes {
             self.sleep = None;
         }
     }
+}
+
+const fn name(leg: usize) -> &'static str {
+    if leg == 0 { "client" } else { "server" }
 }

@@ -47,6 +47,7 @@ pub async fn websocket(
         sleep: None,
         grace: None,
         close_ms: policy.settings.limits.close_ms,
+        gone: [false; 2],
     };
     // A token of its own: its lock is nobody else's.
     let close_now = close_now.child_token();
@@ -124,15 +125,18 @@ struct Conversation {
     /// The session is over: so long the peers may take what is still on its way to them.
     grace: Option<Pin<Box<Sleep>>>,
     close_ms: u64,
+    /// Peers of which the session knows that they are gone altogether.
+    gone: [bool; 2],
 }
 
 impl Conversation {
     fn poll(&mut self, cx: &mut Context<'_>, closing: Pin<&mut impl Future<Output = ()>>) -> Step {
-        let full = READ.with_borrow_mut(|read| self.relay(cx, read));
+        // Before anything is read: closing may be what lets a peer be heard again.
         if closing.poll(cx).is_ready() {
             self.session.close(Reason::Drain, millis(), &mut self.out);
             self.perform(cx, &[]);
         }
+        let full = READ.with_borrow_mut(|read| self.relay(cx, read));
         self.keep_time(cx);
         if self.session.ending().is_none() {
             return if full { Step::Full } else { Step::Wait };
@@ -156,9 +160,14 @@ impl Conversation {
             let mut moved = false;
             for from in [Peer::Client, Peer::Server] {
                 if !self.flow.has_room() {
+                    // What has been taken for a peer does not wait for the recorder.
+                    for leg in &mut self.legs {
+                        let _ = leg.poll_out(cx);
+                    }
                     return true;
                 }
                 moved |= self.pass(cx, from, read);
+                moved |= self.notice_gone(cx, from);
             }
             if !moved {
                 return false;
@@ -201,6 +210,17 @@ impl Conversation {
             }
         };
         self.perform(cx, taken);
+        true
+    }
+
+    /// Tells the session of a peer that has not only ended its stream but takes nothing either: else whatever the
+    /// other one still sends would be read for nobody, for as long as it likes. Says whether it did.
+    fn notice_gone(&mut self, cx: &mut Context<'_>, peer: Peer) -> bool {
+        if !self.legs[at(peer)].is_gone() || std::mem::replace(&mut self.gone[at(peer)], true) {
+            return false;
+        }
+        self.session.end(peer, End::Reset, millis(), &mut self.out);
+        self.perform(cx, &[]);
         true
     }
 

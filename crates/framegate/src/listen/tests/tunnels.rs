@@ -79,3 +79,23 @@ fn a_tunnel_cannot_be_opened_inside_a_tunnel() {
     assert!(read_rest(&mut client).starts_with("HTTP/1.1 405 "));
     server.join().unwrap();
 }
+
+#[test]
+fn a_server_that_never_stops_does_not_outlive_its_tunnel() {
+    let mut proxy = Proxy::regular();
+    let (addr, server) = server(1, |_, mut stream| {
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let begin = Instant::now();
+        while stream.write_all(b"\0on and on").is_ok() {
+            assert!(begin.elapsed() < PATIENCE, "the connection is still there");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let mut client = proxy.client();
+    send(&mut client, connect(addr));
+    read_head(&mut client);
+    read_bytes(&mut client, 10);
+    drop(client);
+    server.join().unwrap();
+    proxy.failed();
+}

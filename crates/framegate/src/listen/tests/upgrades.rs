@@ -150,3 +150,25 @@ fn an_upgrade_to_nobody_is_a_502() {
     assert_eq!(flow.opening.server_addr, None);
     assert_eq!(flow.opening.mode, "reverse");
 }
+
+#[test]
+fn a_server_that_never_stops_does_not_outlive_its_client() {
+    let mut proxy = Proxy::regular();
+    let (addr, server) = server(1, |_, mut stream| {
+        read_head(&mut stream);
+        send(&mut stream, SWITCH);
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let begin = Instant::now();
+        // An unmasked text frame, again and again, until nobody takes it.
+        while stream.write_all(b"\x81\x02on").is_ok() {
+            assert!(begin.elapsed() < PATIENCE, "the connection is still there");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let mut client = proxy.client();
+    send(&mut client, absolute(addr));
+    read_head(&mut client);
+    drop(client);
+    server.join().unwrap();
+    proxy.failed();
+}

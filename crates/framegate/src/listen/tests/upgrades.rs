@@ -158,6 +158,8 @@ fn a_server_that_never_stops_does_not_outlive_its_client() {
         read_head(&mut stream);
         send(&mut stream, SWITCH);
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        // The proxy has seen the end of the client's stream before it finds that the client takes nothing either.
+        assert_eq!(read_rest(&mut stream), "");
         let begin = Instant::now();
         // An unmasked text frame, again and again, until nobody takes it.
         while stream.write_all(b"\x81\x02on").is_ok() {
@@ -168,6 +170,8 @@ fn a_server_that_never_stops_does_not_outlive_its_client() {
     let mut client = proxy.client();
     send(&mut client, absolute(addr));
     read_head(&mut client);
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    read_bytes(&mut client, 4);
     drop(client);
     server.join().unwrap();
     proxy.failed();

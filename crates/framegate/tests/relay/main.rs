@@ -1,0 +1,17 @@
+//! What the binary relays and records of WebSockets: over real sockets, frame by frame, at the edges of what peers do.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod compression;
+mod ends;
+mod limits;
+mod many;
+mod peers;
+mod pressure;
+mod record;
+mod sizes;
+#[allow(dead_code)] // the tests of `run` use more of it
+#[path = "../run/stage.rs"]
+mod stage;
+mod store;

@@ -18,7 +18,6 @@ fn both_are_closed(client: &mut End, server: &mut End, code: u16) -> String {
     }
     for peer in [client, server] {
         assert_eq!(peer.hear(), Heard::Fin);
-        peer.shut();
     }
     reason
 }

@@ -17,7 +17,6 @@ pub(crate) const TEXT: u8 = 0x81;
 pub(crate) const BINARY: u8 = 0x82;
 pub(crate) const CLOSE: u8 = 0x88;
 pub(crate) const PING: u8 = 0x89;
-pub(crate) const PONG: u8 = 0x8a;
 /// With these removed, or added, a frame is a fragment, or compressed.
 pub(crate) const FIN: u8 = 0x80;
 pub(crate) const RSV1: u8 = 0x40;
@@ -261,11 +260,6 @@ pub(crate) fn shake_hands(mut client: End, listener: &TcpListener, extensions: &
     let answer = client.http_head();
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     (client, server)
-}
-
-/// The client's end of a tunnel through the regular door.
-pub(crate) fn tunnelled(tcp: TcpStream) -> End {
-    End { tcp, client: true }
 }
 
 /// Both say Close 1000, and both streams end.

@@ -394,9 +394,14 @@ impl Session {
         }
         for direction in Direction::BOTH {
             let [from, to] = [direction, direction.to().sends()].map(|it| &self.halves[index(it)]);
-            // In closing, a peer is through when its own Close or its end has come and ours has gone to it.
-            let through = self.closing.is_some() && to.is_through() && from.has_closed_out();
-            if from.may_finish() || through {
+            // In closing, a peer is through when its own Close or its end has come and ours has gone to it: the end of
+            // the other one is no reason to leave before it has answered.
+            let through = if self.closing.is_some() {
+                to.is_through() && from.has_closed_out()
+            } else {
+                from.may_finish()
+            };
+            if through {
                 self.halves[index(direction)].finish(cx!(self, out));
             }
         }

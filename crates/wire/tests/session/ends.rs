@@ -100,3 +100,16 @@ fn a_message_under_way_is_on_record_however_the_conversation_ends() {
             .any(|line| line.ends_with(r#"receive text "ha" sent (message unfinished)"#))
     );
 }
+
+#[test]
+fn after_the_proxys_close_each_peer_may_answer_whatever_the_other_does() {
+    for (one, other) in [(Client, Server), (Server, Client)] {
+        let mut stage = Stage::new(config(), Agreed::default());
+        stage.close(Reason::Drain).ends(one, End::Fin);
+        assert!(stage.finished[at(one)] && !stage.finished[at(other)]);
+        assert_eq!(stage.session.ending(), None, "the other has not answered yet");
+        stage.says(other, &frame(other, true, 0, 8, &1001u16.to_be_bytes()));
+        assert_eq!(stage.finished, [true, true]);
+        assert!(stage.session.ending().is_some());
+    }
+}

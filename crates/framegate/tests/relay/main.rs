@@ -3,10 +3,16 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod compression;
 mod ends;
 mod limits;
+mod many;
 mod peers;
+#[cfg(target_os = "linux")] // it looks into /proc
+mod pressure;
+mod record;
 mod sizes;
 #[allow(dead_code)] // the tests of `run` use more of it
 #[path = "../run/stage.rs"]
 mod stage;
+mod store;

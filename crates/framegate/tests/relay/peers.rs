@@ -262,6 +262,11 @@ pub(crate) fn shake_hands(mut client: End, listener: &TcpListener, extensions: &
     (client, server)
 }
 
+/// The client's end of a tunnel through the regular door.
+pub(crate) fn tunnelled(tcp: TcpStream) -> End {
+    End { tcp, client: true }
+}
+
 /// Both say Close 1000, and both streams end.
 pub(crate) fn part(mut client: End, mut server: End) {
     client.send(CLOSE, &close(1000, ""));

@@ -1,0 +1,162 @@
+//! The store fails, the process is killed, the record grows too large.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use framegate::store::{FlowQuery, Reader};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::peers::{BINARY, End, Stage, TEXT, ended, messages, part, pattern, payload};
+use crate::stage::wait_for;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn while_the_store_fails_all_is_relayed_and_counted_and_then_stored_again() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    use crate::peers::{shake_hands, tunnelled};
+    use crate::stage::Proxy;
+
+    // Files may have no more than some 100 KB, until the limit is lifted.
+    let proxy = Proxy::start_behind("trap '' XFSZ; ulimit -S -f 200", &[]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = tunnelled(proxy.tunnel(listener.local_addr().unwrap()));
+    let (mut client, mut server) = shake_hands(client, &listener, "");
+    let text = "x".repeat(50_000);
+    let mut passed = 0;
+    let mut pass_until = |words: &str| {
+        wait_for(words, || {
+            for _ in 0..5 {
+                client.send(TEXT, text.as_bytes());
+                server.hears(TEXT, text.as_bytes());
+                passed += 1;
+            }
+            proxy.log().contains(words).then_some(())
+        });
+    };
+    pass_until("the store failed");
+    let lifted = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    prlimit(Some(Pid::from_child(&proxy.child)), Resource::Fsize, lifted).unwrap();
+    pass_until("the store takes messages again");
+    part(client, server);
+    let flow = ended(&proxy, "1");
+    assert_eq!(
+        json!([flow["state"], flow["messages_sent"]]),
+        json!(["complete", passed + 1])
+    );
+    let lost = flow["messages_lost"].as_u64().unwrap();
+    assert!(lost > 0);
+    let recorded = proxy.json(&["messages", "1", "--json"]);
+    let of_websocket = recorded
+        .iter()
+        .filter(|message| message["metadata"]["opcode"].is_string())
+        .count() as u64;
+    let heads = recorded.len() as u64 - of_websocket;
+    // What was lost may have been a head of the upgrade.
+    assert_eq!(heads + of_websocket + lost, 2 + passed + 2);
+    assert!(!proxy.log().contains("panicked"), "{}", proxy.log());
+}
+
+/// Numbers, each sent when the one before has arrived, until the proxy is gone; how many have arrived.
+fn keep_talking((mut client, mut server): (End, End), arrived: &AtomicU64) {
+    loop {
+        let number = arrived.load(Ordering::Relaxed);
+        let frame = client.frame(TEXT, format!("{number:08}").as_bytes());
+        if client.tcp.write_all(&frame).is_err() || server.tcp.read_exact(&mut vec![0; frame.len()]).is_err() {
+            return;
+        }
+        arrived.store(number + 1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn killed_under_load_it_leaves_a_record_without_holes() {
+    let mut stage = Stage::new(&[]);
+    let talks: Vec<_> = (0..4)
+        .map(|_| {
+            let arrived = Arc::new(AtomicU64::new(0));
+            let (ends, counter) = (stage.open(), Arc::clone(&arrived));
+            (std::thread::spawn(move || keep_talking(ends, &counter)), arrived)
+        })
+        .collect();
+    // Nobody asks the proxy for anything, so this is stored because it is time to.
+    let reader = Reader::open(&stage.proxy.home.path().join(".framegate/framegate.db")).unwrap();
+    let stored = wait_for("messages in the store", || {
+        let query = FlowQuery {
+            newest_first: false,
+            ..FlowQuery::default()
+        };
+        let flows = reader.flows(&query).unwrap();
+        let counts: Vec<_> = flows.iter().map(|flow| flow.counts.messages_sent).collect();
+        (counts.len() == talks.len() && counts.iter().all(|&count| count > 100)).then_some(counts)
+    });
+    stage.proxy.signal(Signal::KILL);
+    stage.proxy.child.wait().unwrap();
+    let home = std::mem::replace(&mut stage.proxy.home, tempfile::tempdir().unwrap());
+    let again = Stage::in_home(home, &[]);
+    let flows = again.proxy.json(&["flows", "--json"]);
+    assert_eq!(flows.len(), talks.len());
+    for ((flow, (talk, arrived)), stored) in flows.iter().zip(talks).zip(stored) {
+        talk.join().unwrap();
+        assert_eq!(flow["state"], "error");
+        assert!(flow["error"].as_str().unwrap().starts_with("interrupted"), "{flow}");
+        let messages = messages(&again.proxy, flow["flow_id"].as_str().unwrap());
+        let count = messages.len() as u64;
+        assert_eq!(flow["messages_sent"], count);
+        // The last one may have been on record before the server had it.
+        assert!(
+            (stored..=arrived.load(Ordering::Relaxed) + 1).contains(&count),
+            "{count}"
+        );
+        for (at, message) in messages.iter().enumerate() {
+            assert_eq!(message["body"], format!("{at:08}"));
+        }
+    }
+    // And it goes on with a flow of its own.
+    let (mut client, mut server) = again.open();
+    client.send(TEXT, b"again");
+    server.hears(TEXT, b"again");
+    part(client, server);
+    assert_eq!(ended(&again.proxy, "5")["state"], "complete");
+}
+
+#[test]
+fn beyond_the_size_that_is_set_what_ended_first_is_deleted() {
+    let mut stage = Stage::new(&[]);
+    let long = pattern(1 << 20);
+    for id in ["1", "2", "3"] {
+        let (mut client, mut server) = stage.open();
+        for _ in 0..2 {
+            let sending = client.send_behind(client.frame(BINARY, &long));
+            server.hears(BINARY, &long);
+            sending.join().unwrap();
+        }
+        let words = format!("conversation{id}");
+        client.send(TEXT, words.as_bytes());
+        server.hears(TEXT, words.as_bytes());
+        part(client, server);
+        ended(&stage.proxy, id);
+    }
+    stage.proxy.stop();
+    let home = std::mem::replace(&mut stage.proxy.home, tempfile::tempdir().unwrap());
+    // Room for one of them, not for two.
+    let again = Stage::in_home(home, &["store.bytes_max=3000000"]);
+    let left = wait_for("the old flows to go", || {
+        let flows = again.proxy.json(&["flows", "--json"]);
+        (flows.len() < 2).then_some(flows)
+    });
+    assert_eq!((left.len(), &left[0]["flow_id"]), (1, &json!("3")));
+    let messages = messages(&again.proxy, "3");
+    assert_eq!(messages.len(), 5);
+    assert!(messages[..2].iter().all(|message| payload(message) == long));
+    // Searching finds what is left, and nothing of what is gone.
+    for (id, hits) in [("1", 0), ("3", 1)] {
+        let words = format!("conversation{id}");
+        assert_eq!(again.proxy.json(&["search", &words, "--json"]).len(), hits, "{words}");
+    }
+}

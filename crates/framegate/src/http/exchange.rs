@@ -85,7 +85,8 @@ pub(super) async fn exchange(
             received: RefCell::new(Captured::new(context.capture_max())),
         };
         let outcome = attempt.run(client, &mut link).await;
-        if matches!(outcome.answer, Some(Err(AnswerFault::Silent))) && link.was_idle && !has_body {
+        let again = !has_body && is_idempotent(request.method());
+        if matches!(outcome.answer, Some(Err(AnswerFault::Silent))) && link.was_idle && again {
             continue;
         }
         attempt.record(record_now, &outcome);
@@ -315,4 +316,9 @@ pub(super) async fn send_problem(client: &mut Conn, request: &RequestHead, probl
     let (head, body) = problem.response();
     let body = if request.method() == "HEAD" { "" } else { body.as_str() };
     let _ = client.send(format!("{head}{body}").as_bytes()).await;
+}
+
+/// Whether asking twice is as good as asking once, so that a proxy may do so unasked (RFC 9110 §9.2.2).
+fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }

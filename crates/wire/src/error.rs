@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Peer;
+use crate::deflate::InflateError;
 
 /// A rule that a peer broke, or a limit that it went beyond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,6 +96,16 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words())
+    }
+}
+
+impl From<InflateError> for Rule {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::Corrupt => Self::CorruptDeflate,
+            InflateError::TooBig => Self::MessageTooBig,
+            InflateError::Ratio => Self::InflateRatio,
+        }
     }
 }
 

@@ -44,6 +44,15 @@ impl Direction {
     /// Both directions, `Send` first.
     pub const BOTH: [Self; 2] = [Self::Send, Self::Receive];
 
+    /// Its place in [`Direction::BOTH`], and in what is kept once for each direction.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Send => 0,
+            Self::Receive => 1,
+        }
+    }
+
     /// The peer whose bytes travel this way.
     #[must_use]
     pub const fn from(self) -> Peer {

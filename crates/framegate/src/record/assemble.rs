@@ -77,13 +77,13 @@ impl FlowState {
     }
 
     pub(super) fn part(&mut self, direction: Direction, control: bool, compressed: bool, bytes: &[u8], keep: Keep) {
-        self.halves[index(direction)].add(control, compressed, bytes, keep);
+        self.halves[direction.index()].add(control, compressed, bytes, keep);
     }
 
     pub(super) fn lost(&mut self, direction: Direction, messages: u64, wire_bytes: u64, compressed: bool) {
         self.counts.messages_lost += messages;
         self.count(direction, messages, wire_bytes);
-        let half = &mut self.halves[index(direction)];
+        let half = &mut self.halves[direction.index()];
         half.data = Inflated::default();
         if compressed && half.params.is_some_and(|(_, takeover)| takeover) {
             half.failed = Some(Failure::Shed);
@@ -120,7 +120,7 @@ impl FlowState {
         self.count(facts.direction, 1, facts.wire_bytes);
         let fate = if sent { Fate::Sent } else { Fate::Dropped };
         let id = self.id;
-        let half = &mut self.halves[index(facts.direction)];
+        let half = &mut self.halves[facts.direction.index()];
         let control = facts.opcode.is_control();
         let in_one = if control {
             half.control.is_empty()
@@ -152,9 +152,7 @@ impl FlowState {
         let failure = half.finish(facts.compressed, keep);
         let data = std::mem::take(&mut half.data);
         let violation = failure.map(|failure| match failure {
-            Failure::Inflate(InflateError::Corrupt) => Rule::CorruptDeflate.to_string(),
-            Failure::Inflate(InflateError::TooBig) => Rule::MessageTooBig.to_string(),
-            Failure::Inflate(InflateError::Ratio) => Rule::InflateRatio.to_string(),
+            Failure::Inflate(error) => Rule::from(error).to_string(),
             Failure::Shed => "not inflated: a message before it is not on record".to_owned(),
         });
         let size = if facts.compressed && failure.is_none() {
@@ -364,12 +362,5 @@ const fn kind(opcode: Opcode) -> Kind {
         Opcode::Ping => Kind::Ping,
         Opcode::Pong => Kind::Pong,
         Opcode::Continuation | Opcode::Reserved(_) => Kind::Unknown,
-    }
-}
-
-const fn index(direction: Direction) -> usize {
-    match direction {
-        Direction::Send => 0,
-        Direction::Receive => 1,
     }
 }

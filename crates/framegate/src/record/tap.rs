@@ -214,7 +214,7 @@ impl FlowTap {
                 compressed,
                 span,
             } => {
-                let lost = &mut self.lost[index(direction)];
+                let lost = &mut self.lost[direction.index()];
                 if lost.cut[usize::from(control)] || shared.sheds() {
                     lost.cut[usize::from(control)] = true;
                     lost.compressed |= compressed;
@@ -234,7 +234,7 @@ impl FlowTap {
             Entry::Message(Recorded {
                 facts, payload, fate, ..
             }) => {
-                let lost = &mut self.lost[index(facts.direction)];
+                let lost = &mut self.lost[facts.direction.index()];
                 let cut = std::mem::take(&mut lost.cut[usize::from(facts.opcode.is_control())]);
                 if cut || shared.sheds() {
                     lost.count(&facts);
@@ -295,7 +295,7 @@ impl FlowTap {
     }
 
     fn tell_lost(&mut self, direction: Direction) {
-        let lost = &mut self.lost[index(direction)];
+        let lost = &mut self.lost[direction.index()];
         let Lost {
             messages,
             wire_bytes,
@@ -364,12 +364,5 @@ impl Shared {
         // A batch is handed over at a small part of 4 GiB.
         let at = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         at(from)..at(bytes.len())
-    }
-}
-
-const fn index(direction: Direction) -> usize {
-    match direction {
-        Direction::Send => 0,
-        Direction::Receive => 1,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::half::{encode, own_key};
 use super::output::{Facts, Fate, Inspect, Output, Payload, Recorded, Ticket, Verdict};
 use super::{Agreed, Config, Cx};
-use crate::deflate::{Deflater, InflateError, Inflated, Inflater};
+use crate::deflate::{Deflater, Inflated, Inflater};
 use crate::error::Rule;
 use crate::frame::{FrameHead, HEAD_BYTES_MAX, Opcode, RSV1};
 use crate::mask;
@@ -126,7 +126,9 @@ impl Hold {
             let inflater = self
                 .inflater
                 .get_or_insert_with(|| Inflater::new(self.window_bits, self.takeover));
-            inflater.push(&self.piece, &cx.caps(), &mut self.plain).map_err(rule)
+            inflater
+                .push(&self.piece, &cx.caps(), &mut self.plain)
+                .map_err(Rule::from)
         } else {
             mask::unmask_into(&mut self.plain.bytes, bytes, head.mask, offset);
             Ok(())
@@ -216,7 +218,7 @@ impl Hold {
                 .inflater
                 .get_or_insert_with(|| Inflater::new(self.window_bits, self.takeover));
             if let Err(error) = inflater.finish(&cx.caps(), &mut self.plain) {
-                let rule = rule(error);
+                let rule = Rule::from(error);
                 facts.violation.get_or_insert(rule);
                 return Err(rule);
             }
@@ -393,13 +395,4 @@ fn drop_held(held: Held, cx: &mut Cx<'_>) {
         fate: Fate::Dropped,
         ticket,
     });
-}
-
-/// The rule behind a failure to inflate.
-const fn rule(error: InflateError) -> Rule {
-    match error {
-        InflateError::Corrupt => Rule::CorruptDeflate,
-        InflateError::TooBig => Rule::MessageTooBig,
-        InflateError::Ratio => Rule::InflateRatio,
-    }
 }

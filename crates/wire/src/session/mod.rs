@@ -202,16 +202,16 @@ impl Session {
             return;
         }
         // Bytes that reach nobody do not keep a connection alive: else a peer that never stops never ends.
-        if !self.halves[index(from.sends())].is_away() && self.gone != Some(from.other()) {
+        if !self.halves[from.sends().index()].is_away() && self.gone != Some(from.other()) {
             self.last_activity = now;
         }
         let mut at = 0;
-        while let Err(Stop { at: stopped, rule }) = self.halves[index(from.sends())].receive(input, at, cx!(self, out))
+        while let Err(Stop { at: stopped, rule }) = self.halves[from.sends().index()].receive(input, at, cx!(self, out))
         {
             at = stopped;
             self.close(Reason::Violation(Violation { by: from, rule }), now, out);
         }
-        let half = &mut self.halves[index(from.sends())];
+        let half = &mut self.halves[from.sends().index()];
         if self.first_close.is_none()
             && let Some(close) = half.take_close()
         {
@@ -237,7 +237,7 @@ impl Session {
             end
         };
         self.broken.get_or_insert((from, end));
-        self.halves[index(from.sends())].end(cx!(self, out));
+        self.halves[from.sends().index()].end(cx!(self, out));
         if end == End::Reset {
             // What waits can reach nobody from a peer that is gone, and nobody reads what is on its way to it.
             for half in &mut self.halves {
@@ -291,7 +291,7 @@ impl Session {
         if self.over {
             return Err(InjectError::Closed);
         }
-        self.halves[index(to.other().sends())].inject(message, cx!(self, out))
+        self.halves[to.other().sends().index()].inject(message, cx!(self, out))
     }
 
     /// Ends the conversation: Close to both peers, as soon as the frame that is on its way to each is through. A
@@ -315,7 +315,7 @@ impl Session {
     /// # Errors
     /// [`GateError`]; nothing was changed.
     pub fn set_gate(&mut self, direction: Direction, gate: Gate, inflater: Option<Inflater>) -> Result<(), GateError> {
-        self.halves[index(direction)].set_gate(gate, inflater, &self.agreed)
+        self.halves[direction.index()].set_gate(gate, inflater, &self.agreed)
     }
 
     /// Time has passed.
@@ -353,7 +353,7 @@ impl Session {
     /// Whether more of this peer's bytes may be handed in: not while as much of them is held as may be.
     #[must_use]
     pub fn wants(&self, from: Peer) -> bool {
-        !self.over && self.halves[index(from.sends())].wants(&self.config)
+        !self.over && self.halves[from.sends().index()].wants(&self.config)
     }
 
     /// How the conversation ended; `None` while it goes on.
@@ -393,7 +393,7 @@ impl Session {
             return;
         }
         for direction in Direction::BOTH {
-            let [from, to] = [direction, direction.to().sends()].map(|it| &self.halves[index(it)]);
+            let [from, to] = [direction, direction.to().sends()].map(|it| &self.halves[it.index()]);
             // In closing, a peer is through when its own Close or its end has come and ours has gone to it: the end of
             // the other one is no reason to leave before it has answered.
             let through = if self.closing.is_some() {
@@ -402,7 +402,7 @@ impl Session {
                 from.may_finish()
             };
             if through {
-                self.halves[index(direction)].finish(cx!(self, out));
+                self.halves[direction.index()].finish(cx!(self, out));
             }
         }
         if self.halves.iter().all(Half::is_finished) {
@@ -416,12 +416,5 @@ impl Session {
             half.end(cx!(self, out));
         }
         self.over = true;
-    }
-}
-
-const fn index(direction: Direction) -> usize {
-    match direction {
-        Direction::Send => 0,
-        Direction::Receive => 1,
     }
 }

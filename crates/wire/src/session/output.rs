@@ -64,7 +64,7 @@ pub struct Inspect {
 pub enum Verdict {
     /// It leaves as it came.
     Pass,
-    /// This leaves in its place. A payload beyond the message limit is not sent: the original leaves instead.
+    /// This leaves in its place: text or binary, within the message limit.
     Replace(NewMessage),
     /// It does not leave.
     Drop,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use wire::deflate::{Caps, Inflated, Inflater};
+use wire::deflate::{Caps, Inflated, Inflater, Params};
 use wire::frame::{FrameHead, Opcode};
 use wire::session::{
-    Agreed, Bytes, Config, End, Entry, Facts, Fate, Inspect, Output, Payload, Reason, Recorded, Session, Verdict,
+    Agreed, Bytes, Config, End, Entry, Facts, Fate, Gate, Inspect, Output, Payload, Reason, Recorded, Session, Verdict,
 };
 use wire::{Direction, Peer, mask};
 
@@ -45,6 +45,31 @@ pub fn text(from: Peer, payload: &str) -> Vec<u8> {
     frame(from, true, 0, 1, payload.as_bytes())
 }
 
+/// A session in which nobody judges.
+pub fn plain(config: Config) -> Stage {
+    Stage::new(config, Agreed::default())
+}
+
+/// One in which somebody judges both directions.
+pub fn judged(agreed: Agreed) -> Stage {
+    let mut stage = Stage::new(config(), agreed);
+    for direction in Direction::BOTH {
+        stage.session.set_gate(direction, Gate::Judge, None).unwrap();
+    }
+    stage
+}
+
+pub fn deflate() -> Agreed {
+    Agreed {
+        deflate: Some(Params::default()),
+        unknown: false,
+    }
+}
+
+pub fn close(from: Peer, code: u16, reason: &str) -> Vec<u8> {
+    frame(from, true, 0, 8, &[&code.to_be_bytes()[..], reason.as_bytes()].concat())
+}
+
 /// A message as it went on record, its parts put together.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -65,13 +90,6 @@ pub struct Stage {
     pub inspects: Vec<Inspect>,
     parts: [[Vec<u8>; 2]; 2],
     inflaters: [Inflater; 2],
-}
-
-pub const fn at(peer: Peer) -> usize {
-    match peer {
-        Peer::Client => 0,
-        Peer::Server => 1,
-    }
 }
 
 impl Stage {
@@ -115,7 +133,9 @@ impl Stage {
 
     pub fn judge_ticket(&mut self, ticket: wire::session::Ticket, verdict: Verdict) -> &mut Self {
         let mut out = Vec::new();
-        self.session.verdict(ticket, verdict, self.now, &mut out);
+        self.session
+            .verdict(ticket, verdict, self.now, &mut out)
+            .expect("a verdict that can be carried out");
         self.take(out, &[]);
         self
     }
@@ -127,7 +147,7 @@ impl Stage {
         self
     }
 
-    pub fn inject(&mut self, to: Peer, opcode: Opcode, payload: &[u8]) -> Result<(), wire::session::InjectError> {
+    pub fn inject(&mut self, to: Peer, opcode: Opcode, payload: &[u8]) -> Result<(), wire::session::Refused> {
         let mut out = Vec::new();
         let message = wire::message::NewMessage {
             opcode,
@@ -148,7 +168,7 @@ impl Stage {
 
     /// Takes what a peer has got since it was last asked.
     pub fn gets(&mut self, peer: Peer) -> Vec<u8> {
-        std::mem::take(&mut self.got[at(peer)])
+        std::mem::take(&mut self.got[peer.index()])
     }
 
     /// The record in short: `2 send text "hi" sent`.
@@ -178,14 +198,14 @@ impl Stage {
         for output in out {
             match output {
                 Output::Send { to, bytes } => {
-                    assert!(!self.finished[at(to)], "nothing leaves behind the end");
+                    assert!(!self.finished[to.index()], "nothing leaves behind the end");
                     match bytes {
-                        Bytes::Read(range) => self.got[at(to)].extend_from_slice(&input[range]),
-                        Bytes::New(bytes) => self.got[at(to)].extend_from_slice(&bytes),
+                        Bytes::Read(range) => self.got[to.index()].extend_from_slice(&input[range]),
+                        Bytes::New(bytes) => self.got[to.index()].extend_from_slice(&bytes),
                     }
                 }
-                Output::Finish { to } => assert!(!std::mem::replace(&mut self.finished[at(to)], true), "one end"),
-                Output::Abort { to } => self.aborted[at(to)] = true,
+                Output::Finish { to } => assert!(!std::mem::replace(&mut self.finished[to.index()], true), "one end"),
+                Output::Abort { to } => self.aborted[to.index()] = true,
                 Output::Inspect(inspect) => self.inspects.push(inspect),
                 Output::Record(Entry::Part {
                     direction,
@@ -193,7 +213,7 @@ impl Stage {
                     span,
                     ..
                 }) => {
-                    let part = &mut self.parts[at(direction.from())][usize::from(control)];
+                    let part = &mut self.parts[direction.from().index()][usize::from(control)];
                     mask::unmask_into(part, &input[span.range], span.key, span.offset);
                 }
                 Output::Record(Entry::Message(recorded)) => self.recorded(recorded, input),
@@ -205,7 +225,7 @@ impl Stage {
         let Recorded {
             facts, payload, fate, ..
         } = recorded;
-        let side = at(facts.direction.from());
+        let side = facts.direction.from().index();
         let payload = match payload {
             Payload::Plain(plain) => plain.to_vec(),
             Payload::Parts(last) => {

@@ -41,6 +41,8 @@ pub(super) struct Half {
     /// The first Close of the sender, until the session takes it.
     close: Option<Box<Close>>,
     close_seen: bool,
+    /// A Close of the sender's came behind the proxy's own.
+    answered: bool,
     /// A Close has left for the receiver.
     closed_out: bool,
     /// The proxy has ended this direction: what still comes is recorded, but does not leave.
@@ -81,6 +83,7 @@ impl Half {
             close_payload: Vec::new(),
             close: None,
             close_seen: false,
+            answered: false,
             closed_out: false,
             away: false,
             closing: None,
@@ -364,6 +367,7 @@ impl Half {
             let flaw = close::flaw(&payload);
             facts.violation = facts.violation.or(flaw);
             stop = flaw.filter(|_| cx.config.close_on_violation && !self.away);
+            self.answered |= self.away;
             if !self.close_seen {
                 self.close_seen = true;
                 self.close = Some(Box::new(Close::parse(&payload)));

@@ -32,9 +32,15 @@ super::schema::settings! {
     limits: Limits {
         /// One frame's payload; Close 1009 beyond it.
         frame_bytes_max: u64 = 16 << 20, Number(125, 1024 * GIB);
-        /// One message, assembled and inflated; Close 1009 beyond it.
+        /// One message, assembled and inflated; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody
+        /// inflates a message before it leaves, and the payload of its frames on the wire is what counts; if it inflates
+        /// beyond the limit, it passes, and is cut there in the record and flagged.
         message_bytes_max: u64 = 64 << 20, Number(125, 1024 * GIB);
-        /// Inflated to compressed size of one message, counted above the first 64 KiB of it.
+        /// Inflated to compressed size of one message, held once it has inflated to more than 64 KiB; Close 1009 beyond
+        /// it. Where `wire.violations` is `relay`, nobody inflates a message before it leaves, and it passes. The
+        /// recorder holds it against what goes beyond `limits.message_bytes_max` only: such a message is given up, cut
+        /// in the record and flagged, and under context takeover the compressed messages behind it in that direction
+        /// are kept as they came, flagged as not inflated.
         inflate_ratio_max: u32 = 200, Number(1, 1_000_000);
         /// Client connections open at once, over all doors; further ones wait to be accepted.
         connections_max: usize = 10_000, Number(1, 10_000_000);

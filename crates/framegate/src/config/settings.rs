@@ -59,6 +59,9 @@ super::schema::settings! {
         /// How long CONNECT waits for the client's first bytes before it takes the tunnel for a protocol in which the
         /// server speaks first.
         sniff_ms: u64 = 500, Number(0, DAY_MS);
+        /// After so long without a byte from a peer, TCP asks whether it is still there, four times within as long
+        /// again: so a peer whose machine or network is gone is noticed. 0: never.
+        tcp_keepalive_ms: u64 = 60_000, Number(0, DAY_MS);
         /// How long a client's connection may wait for its next HTTP request.
         keep_alive_ms: u64 = 75_000, Number(1, DAY_MS);
     }

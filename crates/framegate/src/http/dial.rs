@@ -8,6 +8,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::{Context, Origin, Problem};
+use crate::net;
 
 /// Connects to the server, trying its addresses in turn. All of it takes `limits.handshake_ms` at the most.
 ///
@@ -39,7 +40,7 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
         // An address that swallows packets must not use up the time of those behind it.
         let share = left() / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         match timeout(share, TcpStream::connect(addr)).await {
-            Ok(Ok(tcp)) => match tcp.set_nodelay(true) {
+            Ok(Ok(tcp)) => match net::ready(&tcp, context.settings.limits.tcp_keepalive_ms) {
                 Ok(()) => return Ok((tcp, *addr)),
                 Err(error) => failure = Some((*addr, error)),
             },

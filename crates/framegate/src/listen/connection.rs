@@ -19,6 +19,7 @@ use super::regular::Regular;
 use super::reverse::Reverse;
 use crate::config::Mode;
 use crate::http::{self, Conn, Context, Links, Next, Problem, Route, serve};
+use crate::net;
 use crate::record::{FlowTap, Tap};
 use crate::relay::{self, Leg, Policy};
 use crate::upgrade::Handover;
@@ -150,11 +151,12 @@ async fn in_http(tcp: TcpStream, client_addr: SocketAddr, door: Rc<Door>, thread
 }
 
 async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Door, thread: &Thread) -> Then {
+    let world = &thread.world;
+    let keepalive_ms = world.settings.load().limits.tcp_keepalive_ms;
     // Neither fails but on a connection that is gone already.
-    let (Ok(()), Ok(local_addr)) = (tcp.set_nodelay(true), tcp.local_addr()) else {
+    let (Ok(()), Ok(local_addr)) = (net::ready(&tcp, keepalive_ms), tcp.local_addr()) else {
         return Then::Closed;
     };
-    let world = &thread.world;
     let context = Context {
         settings: world.settings.load_full(),
         tls: world.tls.load_full(),

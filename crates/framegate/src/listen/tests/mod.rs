@@ -5,6 +5,7 @@
 mod http;
 mod limits;
 mod links;
+mod silence;
 mod tls;
 mod tunnels;
 mod upgrades;

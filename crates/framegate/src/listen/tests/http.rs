@@ -334,12 +334,12 @@ fn hopeless(own: SocketAddr) -> Vec<(String, u16, &'static str)> {
         (
             format!("GET http://{own}/ HTTP/1.1\r\nHost: h\r\n\r\n"),
             508,
-            "this proxy itself",
+            "back to this proxy itself",
         ),
         (
             format!("CONNECT {own} HTTP/1.1\r\nHost: h\r\n\r\n"),
             508,
-            "this proxy itself",
+            "back to this proxy itself",
         ),
         (
             "CONNECT h HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),

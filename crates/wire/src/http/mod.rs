@@ -17,6 +17,8 @@ mod framing;
 mod body;
 mod chunk;
 mod rewrite;
+#[cfg(test)]
+mod strictness;
 
 pub use body::{BodyError, BodyReader};
 pub use chunk::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};

@@ -64,6 +64,12 @@ super::schema::settings! {
         tcp_keepalive_ms: u64 = 60_000, Number(0, DAY_MS);
         /// How long a client's connection may wait for its next HTTP request.
         keep_alive_ms: u64 = 75_000, Number(1, DAY_MS);
+        /// How long an HTTP exchange may stand still, without a byte either way: then a client whose server has not begun
+        /// to answer gets 504, one that does not finish its own request 408, and what has begun ends. 0: for ever.
+        http_idle_ms: u64 = 300_000, Number(0, DAY_MS);
+        /// A client that ends its stream so soon after its request still wants the response; later, it has left, and the
+        /// server's connection ends too. 0: it has always left.
+        half_close_ms: u64 = 1_000, Number(0, DAY_MS);
     }
 
     /// How strictly RFC 6455 and RFC 7692 are held.

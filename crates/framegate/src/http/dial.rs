@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::loops::leads_back;
 use super::{Context, Origin, Problem};
 use crate::net;
 
@@ -15,7 +16,7 @@ use crate::net;
 /// # Errors
 ///
 /// 502 if there is no such host or none of its addresses takes a connection, 504 if that takes too long, 508 if an
-/// address is the door's own, 503 if the system gives no socket.
+/// address leads back to the door, 503 if the system gives no socket.
 pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStream, SocketAddr), Problem> {
     let deadline = Instant::now() + context.handshake();
     let left = || deadline.saturating_duration_since(Instant::now());
@@ -30,11 +31,11 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
     };
     let mut failure = None;
     for (index, addr) in addresses.iter().enumerate() {
-        if context.leads_back(*addr) {
+        if timeout(left(), leads_back(context, *addr)).await.unwrap_or(false) {
             return Err(Problem::new(
                 508,
                 "loop",
-                format!("{origin} is this proxy itself; the request would come back to it for ever"),
+                format!("{origin} leads back to this proxy itself; the request would come round for ever"),
             ));
         }
         // An address that swallows packets must not use up the time of those behind it.
@@ -68,7 +69,8 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
     })
 }
 
-async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Problem> {
+/// The addresses of a server.
+pub(super) async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Problem> {
     if let Ok(ip) = origin.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, origin.port)]);
     }

@@ -215,7 +215,7 @@ impl Session {
         let mut at = 0;
         while let Err(Stop { at: stopped, rule }) = self.halves[from.index()].receive(input, at, cx!(self, out)) {
             at = stopped;
-            self.shut(Reason::Violation(Violation { by: from, rule }), now, out);
+            self.close(Reason::Violation(Violation { by: from, rule }), now, out);
         }
         let half = &mut self.halves[from.index()];
         if self.first_close.is_none()
@@ -321,12 +321,6 @@ impl Session {
     /// Ends the conversation: Close to both peers, as soon as the frame that is on its way to each is through. A
     /// peer that had a Close already gets no second one.
     pub fn close(&mut self, reason: Reason, now: Millis, out: &mut Vec<Output>) {
-        self.shut(reason, now, out);
-        self.settle(out);
-    }
-
-    /// As [`Session::close`], but all is not over before what was handed in has been read to its end.
-    fn shut(&mut self, reason: Reason, now: Millis, out: &mut Vec<Output>) {
         if self.over || self.closing.is_some() {
             return;
         }
@@ -336,6 +330,7 @@ impl Session {
             half.close(&close, cx!(self, out));
         }
         self.closing = Some(Box::new(reason));
+        self.settle(out);
     }
 
     /// Changes what happens to whole messages of a direction. `inflater` is the one that inflated the direction's

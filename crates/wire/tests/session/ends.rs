@@ -192,3 +192,22 @@ fn a_reset_reaches_the_other_peer_and_what_was_cut_is_recorded() {
     assert_eq!(stage.seen[0].facts.wire_bytes, 10);
     assert_eq!(stage.session.ending().unwrap().cause, Cause::Broken(Client, End::Reset));
 }
+
+#[test]
+fn what_came_with_the_frame_that_ends_all_is_on_record_before_the_end() {
+    let mut stage = plain(Config {
+        frame_bytes_max: 10,
+        ..config()
+    });
+    stage.ends(Server, End::Fin);
+    // The server has ended and the client is told: nothing is left to wait for but what is in hand.
+    let bytes = [frame(Client, true, 0, 8, b""), frame(Client, true, 0, 2, &[0; 30])].concat();
+    stage.says(Client, &bytes);
+    let record = stage.record();
+    assert_eq!(record[0], r#"2 send close "" sent"#);
+    assert!(
+        record[1].contains(r#"3 send binary "" dropped (frame over the limit)"#),
+        "{record:?}"
+    );
+    assert_eq!(record.len(), 2, "{record:?}");
+}

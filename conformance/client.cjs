@@ -38,7 +38,9 @@ function ways() {
 }
 
 function converse(id) {
-  const options = { maxPayload: 64 << 20, maxFragments: 0, perMessageDeflate: { threshold: 0 }, ca, ...ways() };
+  // The same as the origin's, see echo.cjs.
+  const perMessageDeflate = { threshold: 0, zlibDeflateOptions: { level: 1 } };
+  const options = { maxPayload: 64 << 20, maxFragments: 0, perMessageDeflate, ca, ...ways() };
   return new Promise((over) => {
     const socket = new WebSocket(`${job.url}/runCase?casetuple=${id}&agent=${job.way}`, options);
     const patience = setTimeout(() => {

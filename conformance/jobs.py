@@ -23,8 +23,14 @@ WAYS = DIRECT + PROXIED
 # Which side of the conversation the suite is: the fuzzing client, or the fuzzing server.
 SIDES = ["client", "server"]
 
-# The suite gives up on a case by itself, after 100 s at the most; this is for when it does not.
-CASE_SECONDS_MAX = 150
+# The suite gives up on a case by itself, after 480 s at the most; this is for when it does not.
+CASE_SECONDS_MAX = 500
+# Its own second is short for a loaded machine. Less than `limits.close_ms`: a proxy that lets its peers wait for the end of
+# the stream is not to pass.
+SUITE_OPTIONS = {
+    "client": {"openHandshakeTimeout": 20, "closeHandshakeTimeout": 3, "serverConnectionDropTimeout": 3},
+    "server": {"openHandshakeTimeout": 20, "closeHandshakeTimeout": 3},
+}
 SETTINGS = {
     # The cases say hundreds of megabytes: the record keeps all messages, but not all of their bytes.
     "record.payload_bytes_max": 1024,
@@ -45,17 +51,30 @@ class Job:
     side: str
     cases: list[str]
     seconds_max: float
+    part: str = "all"
+    messages: int = 0
     results: dict[str, tuple[str, str]] = field(default_factory=dict)
     seconds: float = 0.0
     trouble: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.way}, suite as {self.side}"
+        return f"{self.way}, suite as {self.side}, {self.part} cases"
 
     @property
     def tls(self) -> bool:
         return self.way in ("direct-tls", "intercepted")
+
+
+def together(parts: list[Job]) -> list[Job]:
+    """The parts of the same way and side as one, in the order of the first ones."""
+    whole: dict[tuple[str, str], Job] = {}
+    for part in parts:
+        job = whole.setdefault((part.way, part.side), Job(part.way, part.side, [], part.seconds_max))
+        job.cases += part.cases
+        job.results |= part.results
+        job.seconds += part.seconds
+    return list(whole.values())
 
 
 def baseline(way: str) -> str:
@@ -167,7 +186,8 @@ class Setting:
                 raise Stuck("ended from outside")
 
     def suite(self, spec: dict) -> Process:
-        spec |= {"cases": self.job.cases, "details": str(self.directory / "details.jsonl")}
+        spec |= {"cases": self.job.cases, "messages": self.job.messages, "options": SUITE_OPTIONS[self.job.side]}
+        spec |= {"details": str(self.directory / "details.jsonl")}
         file = self.directory / "spec.json"
         file.write_text(json.dumps(spec))
         return self.start("suite", [self.tools.python27, HERE / "suite.py", self.job.side, file])

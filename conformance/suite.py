@@ -52,6 +52,11 @@ def prepared(path):
     for key in ("url", "key", "cert"):
         if key in spec:
             spec[key] = spec[key].encode("ascii")
+    if spec["messages"]:
+        # Groups 12 and 13 say 1000 of them in each case.
+        for case in fuzzing.Cases:
+            if hasattr(case, "COUNT"):
+                case.COUNT = spec["messages"]
     details = io.open(spec["details"], "w", encoding="utf-8")
 
     def log_case(factory, result):

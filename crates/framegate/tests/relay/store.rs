@@ -19,8 +19,8 @@ fn while_the_store_fails_all_is_relayed_and_counted_and_then_stored_again() {
     use crate::peers::{shake_hands, tunnelled};
     use crate::stage::Proxy;
 
-    // Files may have no more than some 100 KB, until the limit is lifted.
-    let proxy = Proxy::start_behind("trap '' XFSZ; ulimit -S -f 200", &[]);
+    // Files may have no more than some 400 KB, until the limit is lifted.
+    let proxy = Proxy::start_behind("trap '' XFSZ; ulimit -S -f 800", &[]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = tunnelled(proxy.tunnel(listener.local_addr().unwrap()));
     let (mut client, mut server) = shake_hands(client, &listener, "");

@@ -93,7 +93,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_store_that_fails_ends_it_if_it_is_told_to() {
     // Files may have no more than some 100 KB; what is more than that is an error to write.
-    let before = "trap '' XFSZ; ulimit -f 200";
+    let before = "trap '' XFSZ; ulimit -f 800";
     let settings = ["--set", "store.on_error=stop", "--set", "limits.drain_ms=1"];
     let mut proxy = Proxy::start_behind(before, &settings);
     let mut client = proxy.websocket(echo_server());

@@ -107,13 +107,14 @@ fn close_payload(input: &[u8]) {
 
 /// A relay that nobody looks into: all leaves, up to the first frame beyond the cap, of which not even the header does.
 fn stream(input: &[u8], frame_bytes_max: u64, piece: usize) {
-    let (mut kept, mut closed) = (0, false);
+    let (mut kept, mut closed, mut said_close) = (0, false, false);
     let mut known = Vec::new();
     while let Some(head) = FrameHead::parse(&input[kept..]) {
         if head.payload_len > frame_bytes_max {
             closed = true;
             break;
         }
+        said_close |= head.opcode == Opcode::Close;
         known.push(head);
         let len = usize::try_from(head.payload_len).unwrap_or(usize::MAX);
         kept = kept
@@ -129,7 +130,7 @@ fn stream(input: &[u8], frame_bytes_max: u64, piece: usize) {
             "what is within the caps leaves as it came"
         );
         let own = &relayed.got[kept..];
-        if closed {
+        if closed && !said_close {
             let head = FrameHead::parse(own).expect("the proxy's own Close");
             assert_eq!(head.opcode, Opcode::Close);
             let mut payload = own[usize::from(head.head_len)..].to_vec();

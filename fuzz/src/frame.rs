@@ -93,16 +93,11 @@ fn text(input: &[u8], piece: usize) {
 /// What a Close without a flaw says is written back as it was.
 fn close_payload(input: &[u8]) {
     let payload = &input[..input.len().min(125)];
-    let said = Close::parse(payload);
+    let written = Close::parse(payload).payload();
+    assert!(written.len() <= 125);
     if close::flaw(payload).is_none() {
-        let mut written = Vec::new();
-        close::encode(said.code, &said.reason, None, &mut written);
-        assert!(written[2..] == *payload, "a Close is written as it was read");
+        assert!(written == payload, "a Close is written as it was read");
     }
-    let mut written = Vec::new();
-    close::encode(said.code, &said.reason, Some([1, 2, 3, 4]), &mut written);
-    let head = FrameHead::parse(&written).expect("it is a frame");
-    assert!(head.payload_len <= 125 && head.opcode == Opcode::Close);
 }
 
 /// A relay that nobody looks into: all leaves, up to the first frame beyond the cap, of which not even the header does.

@@ -23,7 +23,7 @@ use wire::{Direction, Peer};
 
 use crate::script::Script;
 use cast::Cast;
-use stage::{Stage, at};
+use stage::Stage;
 
 /// Bytes that may be said in one script: what is long is made up of few bytes of the script.
 const SAID_BYTES_MAX: usize = 400_000;
@@ -133,8 +133,8 @@ impl Play {
 
     /// Hands in what a peer has said, all but the last bytes.
     fn deliver(&mut self, peer: Peer, back: usize) {
-        let room = SAID_BYTES_MAX.saturating_sub(self.stage.said[at(peer)].len());
-        if self.ended[at(peer)] || !self.stage.session.wants(peer) {
+        let room = SAID_BYTES_MAX.saturating_sub(self.stage.said[peer.index()].len());
+        if self.ended[peer.index()] || !self.stage.session.wants(peer) {
             return;
         }
         let bytes = self.cast.leave(peer, back, room);
@@ -163,20 +163,23 @@ impl Play {
             _ => Verdict::Pass,
         };
         self.quiet = false;
-        if self.stage.inspects.is_empty() || kind == 255 {
-            self.stage.judge_ticket(Ticket(which as u64), verdict);
-        } else {
-            let ticket = self.stage.inspects.remove(which % self.stage.inspects.len()).ticket;
-            self.stage.judge_ticket(ticket, verdict);
+        let waiting = self.stage.inspects.len();
+        if waiting == 0 || kind == 255 {
+            let _ = self.stage.try_judge(Ticket(which as u64), verdict);
+            return;
+        }
+        let ticket = self.stage.inspects[which % waiting].ticket;
+        if self.stage.try_judge(ticket, verdict).is_ok() {
+            self.stage.inspects.remove(which % waiting);
         }
     }
 
     fn inject(&mut self, to: Peer, script: &mut Script<'_>) {
         let opcode = script.one_of([Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Pong, Opcode::Close]);
-        let before = self.stage.got[at(to)].len();
+        let before = self.stage.got[to.index()].len();
         self.quiet = false;
         if self.stage.inject(to, opcode, &script.payload()).is_err() {
-            assert_eq!(self.stage.got[at(to)].len(), before, "nothing was injected");
+            assert_eq!(self.stage.got[to.index()].len(), before, "nothing was injected");
         }
     }
 
@@ -207,11 +210,11 @@ impl Play {
     }
 
     fn end_of(&mut self, peer: Peer, end: End) {
-        if self.gone[at(peer)] || self.ended[at(peer)] && end == End::Fin {
+        if self.gone[peer.index()] || self.ended[peer.index()] && end == End::Fin {
             return;
         }
-        self.ended[at(peer)] = true;
-        self.gone[at(peer)] |= end == End::Reset;
+        self.ended[peer.index()] = true;
+        self.gone[peer.index()] |= end == End::Reset;
         self.stage.ends(peer, end);
     }
 
@@ -223,7 +226,7 @@ impl Play {
             return;
         }
         for peer in [Peer::Client, Peer::Server] {
-            let (said, got) = (&self.stage.said[at(peer)], &self.stage.got[at(peer.other())]);
+            let (said, got) = (&self.stage.said[peer.index()], &self.stage.got[peer.other().index()]);
             assert!(said.starts_with(got), "byte for byte");
             assert!(
                 said.len() - got.len() < wire::frame::HEAD_BYTES_MAX,
@@ -281,7 +284,7 @@ impl Play {
         assert!(ending.is_some(), "all conversations end");
         assert_eq!(self.stage.session.deadline(), None);
         for peer in [Peer::Client, Peer::Server] {
-            let told = self.stage.finished[at(peer)] || self.stage.aborted[at(peer)] || self.gone[at(peer)];
+            let told = self.stage.finished[peer.index()] || self.stage.aborted[peer.index()] || self.gone[peer.index()];
             assert!(told, "{peer} is told the end");
         }
         if self.stage.config.record_bytes_max.is_some() {

@@ -3,11 +3,36 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
+
+/// Readies a new TCP connection, of either side: what is written leaves at once, and a peer whose machine or network is
+/// gone is noticed although it never says so (`keepalive_ms`; 0: it is not).
+///
+/// # Errors
+/// Fails on a connection that is gone already.
+pub fn ready(tcp: &TcpStream, keepalive_ms: u64) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    if keepalive_ms == 0 {
+        return Ok(());
+    }
+    // The kernel counts in seconds, of which it takes no less than one.
+    let seconds = |ms: u64| Duration::from_millis(ms).max(Duration::from_secs(1));
+    let keepalive = TcpKeepalive::new()
+        .with_time(seconds(keepalive_ms))
+        .with_interval(seconds(keepalive_ms / PROBES));
+    #[cfg(not(windows))]
+    let keepalive = keepalive.with_retries(PROBES as u32);
+    SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}
+
+/// How often a silent peer is asked before it counts as gone.
+const PROBES: u64 = 4;
 
 /// A stream to a client or a server.
 #[derive(Debug)]

@@ -1,8 +1,6 @@
 //! Close frames: their payload and their codes (RFC 6455 §5.5.1, §7.4).
 
 use crate::error::Rule;
-use crate::frame::{FrameHead, Opcode};
-use crate::mask;
 
 /// The most bytes of a reason: a control frame's 125 less the code.
 pub const REASON_BYTES_MAX: usize = 123;
@@ -27,6 +25,15 @@ impl Close {
             },
             _ => Self::default(),
         }
+    }
+
+    /// The payload of the frame that says this. The reason is cut at [`REASON_BYTES_MAX`], between characters; without
+    /// a code there is none.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        let Some(code) = self.code else { return Vec::new() };
+        let reason = &self.reason.as_bytes()[..self.reason.floor_char_boundary(REASON_BYTES_MAX)];
+        [&code.to_be_bytes(), reason].concat()
     }
 }
 
@@ -55,17 +62,6 @@ pub const fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// Appends a whole Close frame to `out`. The reason is cut at [`REASON_BYTES_MAX`], between characters.
-pub fn encode(code: Option<u16>, reason: &str, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    let mut payload = Vec::with_capacity(2 + reason.len().min(REASON_BYTES_MAX));
-    if let Some(code) = code {
-        payload.extend_from_slice(&code.to_be_bytes());
-        payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(REASON_BYTES_MAX)]);
-    }
-    FrameHead::new(Opcode::Close, key, payload.len() as u64).encode(out);
-    mask::unmask_into(out, &payload, key, 0);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,18 +81,10 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {
-        let mut frame = Vec::new();
-        encode(Some(1008), &"ä".repeat(100), Some([1, 2, 3, 4]), &mut frame);
-        let head = FrameHead::parse(&frame).expect("complete");
-        assert!(head.payload_len <= 125);
-        let mut payload = frame.split_off(usize::from(head.head_len));
-        mask::apply(&mut payload, [1, 2, 3, 4], 0);
-        assert_eq!(
-            Close::parse(&payload),
-            Close {
-                code: Some(1008),
-                reason: "ä".repeat(61)
-            }
-        );
+        let close = |code, reason: String| Close { code, reason };
+        let payload = close(Some(1008), "ä".repeat(100)).payload();
+        assert!(payload.len() <= 125);
+        assert_eq!(Close::parse(&payload), close(Some(1008), "ä".repeat(61)));
+        assert_eq!(close(None, "unsaid".to_owned()).payload(), b"");
     }
 }

@@ -21,6 +21,12 @@ impl Peer {
         }
     }
 
+    /// Its place in what is kept once for each peer: the client first.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.sends().index()
+    }
+
     /// The direction in which this peer's bytes travel.
     #[must_use]
     pub const fn sends(self) -> Direction {

@@ -6,7 +6,7 @@ use wire::frame::{FrameHead, Opcode, RSV1};
 use wire::mask;
 use wire::session::Agreed;
 
-use super::stage::{self, at};
+use super::stage;
 use crate::script::Script;
 
 /// Both peers.
@@ -44,7 +44,7 @@ impl Cast {
             rsv: (first >> 4) & 7,
             ..FrameHead::new(Opcode::from_bits(first), key, claimed)
         };
-        let out = &mut self.pending[at(peer)];
+        let out = &mut self.pending[peer.index()];
         if flags & 0x0f == 0x0e {
             // A length in more bytes than it needs.
             out.extend([first, 127 | if masked { 0x80 } else { 0 }]);
@@ -61,7 +61,7 @@ impl Cast {
         let (flags, size) = (script.byte(), usize::from(script.byte()));
         let mut payload = script.payload();
         let mut rsv = 0;
-        if let Some(deflater) = &mut self.deflaters[at(peer)]
+        if let Some(deflater) = &mut self.deflaters[peer.index()]
             && flags & 2 == 0
         {
             let mut small = Vec::new();
@@ -72,7 +72,7 @@ impl Cast {
         let mut opcode = 1 + (flags & 1);
         let size = if size == 0 { payload.len() } else { size };
         let count = payload.len().div_ceil(size.max(1)).max(1);
-        let out = &mut self.pending[at(peer)];
+        let out = &mut self.pending[peer.index()];
         for part in 0..count {
             let end = (part * size + size).min(payload.len());
             out.extend(stage::frame(
@@ -91,16 +91,16 @@ impl Cast {
 
     pub(super) fn close(&mut self, peer: Peer, script: &mut Script<'_>) {
         let code = script.one_of([1000_u16, 1001, 4000, 1005]);
-        self.pending[at(peer)].extend(stage::frame(peer, true, 0, 8, &code.to_be_bytes()));
+        self.pending[peer.index()].extend(stage::frame(peer, true, 0, 8, &code.to_be_bytes()));
     }
 
     pub(super) fn raw(&mut self, peer: Peer, script: &mut Script<'_>) {
-        self.pending[at(peer)].extend(script.payload());
+        self.pending[peer.index()].extend(script.payload());
     }
 
     /// What goes on its way now: all but the last bytes, and no more than there is room for.
     pub(super) fn leave(&mut self, peer: Peer, back: usize, room: usize) -> Vec<u8> {
-        let pending = &mut self.pending[at(peer)];
+        let pending = &mut self.pending[peer.index()];
         let len = pending.len().saturating_sub(back).min(room);
         pending.drain(..len).collect()
     }

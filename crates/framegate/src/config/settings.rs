@@ -32,9 +32,15 @@ super::schema::settings! {
     limits: Limits {
         /// One frame's payload; Close 1009 beyond it.
         frame_bytes_max: u64 = 16 << 20, Number(125, 1024 * GIB);
-        /// One message, assembled and inflated; Close 1009 beyond it.
+        /// One message, assembled and inflated; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody
+        /// inflates a message before it leaves, and the payload of its frames on the wire is what counts; if it inflates
+        /// beyond the limit, it passes, and is cut there in the record and flagged.
         message_bytes_max: u64 = 64 << 20, Number(125, 1024 * GIB);
-        /// Inflated to compressed size of one message, counted above the first 64 KiB of it.
+        /// Inflated to compressed size of one message, held once it has inflated to more than 64 KiB; Close 1009 beyond
+        /// it. Where `wire.violations` is `relay`, nobody inflates a message before it leaves, and it passes. The
+        /// recorder holds it against what goes beyond `limits.message_bytes_max` only: such a message is given up, cut
+        /// in the record and flagged, and under context takeover the compressed messages behind it in that direction
+        /// are kept as they came, flagged as not inflated.
         inflate_ratio_max: u32 = 200, Number(1, 1_000_000);
         /// Client connections open at once, over all doors; further ones wait to be accepted.
         connections_max: usize = 10_000, Number(1, 10_000_000);
@@ -53,8 +59,17 @@ super::schema::settings! {
         /// How long CONNECT waits for the client's first bytes before it takes the tunnel for a protocol in which the
         /// server speaks first.
         sniff_ms: u64 = 500, Number(0, DAY_MS);
+        /// After so long without a byte from a peer, TCP asks whether it is still there, four times within as long
+        /// again: so a peer whose machine or network is gone is noticed. 0: never.
+        tcp_keepalive_ms: u64 = 60_000, Number(0, DAY_MS);
         /// How long a client's connection may wait for its next HTTP request.
         keep_alive_ms: u64 = 75_000, Number(1, DAY_MS);
+        /// How long an HTTP exchange may stand still, without a byte either way: then a client whose server has not begun
+        /// to answer gets 504, one that does not finish its own request 408, and what has begun ends. 0: for ever.
+        http_idle_ms: u64 = 300_000, Number(0, DAY_MS);
+        /// A client that ends its stream so soon after its request still wants the response; later, it has left, and the
+        /// server's connection ends too. 0: it has always left.
+        half_close_ms: u64 = 1_000, Number(0, DAY_MS);
     }
 
     /// How strictly RFC 6455 and RFC 7692 are held.

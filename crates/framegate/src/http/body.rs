@@ -1,11 +1,12 @@
 //! A body on its way from one peer to the other, byte for byte, with a look at its content for the record.
 
-use std::cell::RefCell;
 use std::io;
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use wire::http::{BodyError, BodyReader, Framing};
+
+use super::Lane;
 
 /// Room that is made before a read of a body.
 const BODY_READ_BYTES: usize = 64 << 10;
@@ -55,7 +56,7 @@ pub(crate) async fn pass<R, W>(
     buffer: &mut BytesMut,
     to: &mut W,
     framing: Framing,
-    captured: &RefCell<Captured>,
+    lane: &Lane<'_>,
 ) -> Result<(), BodyFault>
 where
     R: AsyncRead + Unpin,
@@ -65,7 +66,7 @@ where
     while !reader.is_done() {
         if buffer.is_empty() {
             buffer.reserve(BODY_READ_BYTES);
-            let n = match from.read_buf(buffer).await {
+            let n = match lane.read(from, buffer).await {
                 Ok(n) => n,
                 // A TLS peer that just hangs up. Where only the end of the stream ends the body, many servers do it.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
@@ -76,14 +77,13 @@ where
             }
         }
         let advanced = {
-            let mut captured = captured.borrow_mut();
+            let mut captured = lane.captured.borrow_mut();
             let n = reader.advance(buffer, &mut |content| captured.push(content));
             captured.wire_bytes += *n.as_ref().unwrap_or(&0) as u64;
             n
         };
         let n = advanced.map_err(BodyFault::Form)?;
-        to.write_all(&buffer[..n]).await.map_err(BodyFault::Write)?;
-        to.flush().await.map_err(BodyFault::Write)?;
+        lane.write(to, &buffer[..n]).await.map_err(BodyFault::Write)?;
         buffer.advance(n);
     }
     Ok(())

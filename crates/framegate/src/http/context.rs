@@ -7,11 +7,20 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Origin;
 use crate::config::{Settings, Violations};
 use crate::flow::TlsLeg;
 use crate::record::Tap;
 use crate::relay::Policy;
 use crate::tls::{Ca, Tls};
+
+/// A door of this process, as whoever might dial it has to know it.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnDoor {
+    pub(crate) addr: SocketAddr,
+    /// Where all its requests go; `None`: wherever they want.
+    pub(crate) server: Option<Origin>,
+}
 
 /// One accepted connection's surroundings. The settings are those of the moment it was accepted.
 #[derive(Clone)]
@@ -27,23 +36,14 @@ pub(crate) struct Context {
     pub(crate) local_addr: SocketAddr,
     /// Of the stream that requests are read from now.
     pub(crate) client_tls: Option<TlsLeg>,
-    /// Addresses that must not be dialled from this door, because they lead back to it.
-    pub(crate) loops: Rc<[SocketAddr]>,
+    /// Every door of this process.
+    pub(crate) own_doors: Rc<[OwnDoor]>,
+    /// The address of the one that the client came through.
+    pub(crate) door: SocketAddr,
     pub(crate) stop_accepting: CancellationToken,
 }
 
 impl Context {
-    /// Whether dialling `addr` would lead back to the door that the client came through.
-    pub(crate) fn leads_back(&self, addr: SocketAddr) -> bool {
-        let ip = addr.ip().to_canonical();
-        let is_here = ip.is_loopback() || ip.is_unspecified() || ip == self.local_addr.ip().to_canonical();
-        self.loops.iter().any(|own| {
-            let own_ip = own.ip().to_canonical();
-            own.port() == addr.port()
-                && (own_ip == ip || own_ip.is_unspecified() && is_here || ip.is_unspecified() && own_ip.is_loopback())
-        })
-    }
-
     /// The limits of heads.
     pub(crate) fn head_limits(&self) -> wire::http::Limits {
         wire::http::Limits {

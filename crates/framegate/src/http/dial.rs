@@ -7,14 +7,16 @@ use std::time::Instant;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::loops::leads_back;
 use super::{Context, Origin, Problem};
+use crate::net;
 
 /// Connects to the server, trying its addresses in turn. All of it takes `limits.handshake_ms` at the most.
 ///
 /// # Errors
 ///
 /// 502 if there is no such host or none of its addresses takes a connection, 504 if that takes too long, 508 if an
-/// address is the door's own, 503 if the system gives no socket.
+/// address leads back to the door, 503 if the system gives no socket.
 pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStream, SocketAddr), Problem> {
     let deadline = Instant::now() + context.handshake();
     let left = || deadline.saturating_duration_since(Instant::now());
@@ -29,17 +31,17 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
     };
     let mut failure = None;
     for (index, addr) in addresses.iter().enumerate() {
-        if context.leads_back(*addr) {
+        if timeout(left(), leads_back(context, *addr)).await.unwrap_or(false) {
             return Err(Problem::new(
                 508,
                 "loop",
-                format!("{origin} is this proxy itself; the request would come back to it for ever"),
+                format!("{origin} leads back to this proxy itself; the request would come round for ever"),
             ));
         }
         // An address that swallows packets must not use up the time of those behind it.
         let share = left() / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         match timeout(share, TcpStream::connect(addr)).await {
-            Ok(Ok(tcp)) => match tcp.set_nodelay(true) {
+            Ok(Ok(tcp)) => match net::ready(&tcp, context.settings.limits.tcp_keepalive_ms) {
                 Ok(()) => return Ok((tcp, *addr)),
                 Err(error) => failure = Some((*addr, error)),
             },
@@ -67,7 +69,8 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
     })
 }
 
-async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Problem> {
+/// The addresses of a server.
+pub(super) async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Problem> {
     if let Ok(ip) = origin.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, origin.port)]);
     }

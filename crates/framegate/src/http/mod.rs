@@ -2,26 +2,30 @@
 //!
 //! Reading order, the way a request travels: `serve` (the requests of one client, one after another) ·
 //! `Door` (where does this request go) · `Links` (the connection to the server) · `exchange` (request there,
-//! response back) · `body` (pieces on their way) · `record` (what goes on record of them). A request for a WebSocket
+//! response back) · `answer` (the response) · `body` (pieces on their way) · `lane` (does anything move) · `record` (what goes on record of them). A request for a WebSocket
 //! leaves for `upgrade`. Nothing in here knows a door by name.
 
+mod answer;
 mod body;
 mod conn;
 mod context;
 mod dial;
 mod exchange;
+mod lane;
 mod links;
+mod loops;
 mod origin;
 mod problem;
 mod record;
 mod route;
 mod serve;
 
+pub(crate) use answer::{AnswerFault, Stall, final_head, pass_response};
 pub(crate) use body::Captured;
 pub(crate) use conn::Conn;
-pub(crate) use context::Context;
+pub(crate) use context::{Context, OwnDoor};
 pub(crate) use dial::dial;
-pub(crate) use exchange::{AnswerFault, final_head, pass_response};
+pub(crate) use lane::{Lane, Pulse, left};
 pub(crate) use links::{Link, Links};
 pub(crate) use origin::{Origin, parse_authority};
 pub(crate) use problem::Problem;

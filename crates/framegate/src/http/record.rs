@@ -31,6 +31,18 @@ impl Exchanged {
         }
     }
 
+    /// What came in place of a request: a head that is cut off, or is none.
+    pub(crate) fn no_request(&mut self, bytes: &[u8]) {
+        self.message(
+            Kind::Request,
+            bytes,
+            &Captured::default(),
+            Timestamp::now(),
+            Vec::new(),
+            false,
+        );
+    }
+
     /// The request, as far as it came.
     pub(crate) fn request(&mut self, head: &RequestHead, body: &Captured, at: Timestamp, is_whole: bool) {
         let more = vec![("method".to_owned(), head.method().to_owned())];

@@ -57,6 +57,7 @@ pub(crate) async fn serve(context: &Context, mut client: Conn, door: &dyn Door, 
                 tracing::debug!(client = %context.client_addr, problem = problem.detail, "no request");
                 let (head, body) = problem.response();
                 let _ = client.send(format!("{head}{body}").as_bytes()).await;
+                record_no_request(context, &client, problem).await;
                 client.linger(context.close()).await;
                 return Next::Closed;
             }
@@ -113,6 +114,17 @@ async fn next_request(context: &Context, client: &mut Conn, is_first: bool) -> R
             ),
         ))),
     }
+}
+
+/// Puts a refused head on record, as far as it was read. Where it should have gone is not known: the URL is the door's.
+async fn record_no_request(context: &Context, client: &Conn, problem: Problem) {
+    let (tls, local) = (context.client_tls.is_some(), context.local_addr);
+    let url = Origin::new(tls, local.ip().to_canonical().to_string(), local.port()).url(false);
+    let mut record = Exchanged::without(context, url, Timestamp::now(), None);
+    let head_max = context.settings.limits.head_bytes_max;
+    record.no_request(&client.buffer[..client.buffer.len().min(head_max)]);
+    record.refusal(&problem);
+    record.end(failed(problem.detail)).await;
 }
 
 /// Deals with one request.

@@ -18,7 +18,8 @@ use super::connect::connect;
 use super::regular::Regular;
 use super::reverse::Reverse;
 use crate::config::Mode;
-use crate::http::{self, Conn, Context, Links, Next, Problem, Route, serve};
+use crate::http::{self, Conn, Context, Links, Next, OwnDoor, Problem, Route, serve};
+use crate::net;
 use crate::record::{FlowTap, Tap};
 use crate::relay::{self, Leg, Policy};
 use crate::upgrade::Handover;
@@ -36,7 +37,7 @@ pub(super) struct Door {
     kind: Kind,
     mode: &'static str,
     pub(super) addr: SocketAddr,
-    loops: Rc<[SocketAddr]>,
+    own_doors: Rc<[OwnDoor]>,
 }
 
 #[derive(Debug)]
@@ -46,14 +47,8 @@ enum Kind {
 }
 
 impl Door {
-    /// `own` are all doors of this process.
-    pub(super) fn new(mode: &Mode, addr: SocketAddr, own: &[(Mode, SocketAddr)]) -> Self {
-        // A reverse door has its server behind it, so that it is no loop to go through another one.
-        let loops = own
-            .iter()
-            .filter(|(other, at)| *at == addr || matches!(other, Mode::Regular { .. }))
-            .map(|(_, at)| *at)
-            .collect();
+    /// `own_doors` are all doors of this process.
+    pub(super) fn new(mode: &Mode, addr: SocketAddr, own_doors: Rc<[OwnDoor]>) -> Self {
         Self {
             kind: match mode {
                 Mode::Regular { .. } => Kind::Regular(Regular),
@@ -61,7 +56,18 @@ impl Door {
             },
             mode: mode.name(),
             addr,
-            loops,
+            own_doors,
+        }
+    }
+
+    /// What others have to know of a door before they dial it.
+    pub(super) fn own(mode: &Mode, addr: SocketAddr) -> OwnDoor {
+        OwnDoor {
+            addr,
+            server: match mode {
+                Mode::Regular { .. } => None,
+                Mode::Reverse { url, .. } => Some(Reverse::new(url.clone()).origin()),
+            },
         }
     }
 }
@@ -150,11 +156,12 @@ async fn in_http(tcp: TcpStream, client_addr: SocketAddr, door: Rc<Door>, thread
 }
 
 async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Door, thread: &Thread) -> Then {
+    let world = &thread.world;
+    let keepalive_ms = world.settings.load().limits.tcp_keepalive_ms;
     // Neither fails but on a connection that is gone already.
-    let (Ok(()), Ok(local_addr)) = (tcp.set_nodelay(true), tcp.local_addr()) else {
+    let (Ok(()), Ok(local_addr)) = (net::ready(&tcp, keepalive_ms), tcp.local_addr()) else {
         return Then::Closed;
     };
-    let world = &thread.world;
     let context = Context {
         settings: world.settings.load_full(),
         tls: world.tls.load_full(),
@@ -164,7 +171,8 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
         client_addr,
         local_addr,
         client_tls: None,
-        loops: Rc::clone(&door.loops),
+        own_doors: Rc::clone(&door.own_doors),
+        door: door.addr,
         stop_accepting: world.stop_accepting.clone(),
     };
     match serve(&context, Conn::new(tcp.into()), door, Links::default()).await {

@@ -19,6 +19,11 @@ impl Reverse {
             server,
         }
     }
+
+    /// Where all requests go.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::new(self.server.tls, self.server.host.clone(), self.server.port)
+    }
 }
 
 impl Door for Reverse {
@@ -42,7 +47,7 @@ impl Door for Reverse {
             _ => return Err(Problem::bad_request(format!("{target:?} is not a path"))),
         };
         Ok(Route::Server(Onward {
-            origin: Origin::new(self.server.tls, self.server.host.clone(), self.server.port),
+            origin: self.origin(),
             target,
             host: Some(self.authority.clone()),
             drops_proxy_fields: false,

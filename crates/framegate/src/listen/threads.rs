@@ -88,10 +88,10 @@ fn run(
             tap: world.recorder.tap(),
             world,
         });
-        let own: Vec<_> = doors.iter().map(|(mode, addr, _)| (mode.clone(), *addr)).collect();
+        let own_doors: Rc<[_]> = doors.iter().map(|(mode, addr, _)| Door::own(mode, *addr)).collect();
         let accepting = TaskTracker::new();
         for (mode, addr, listener) in doors {
-            let door = Rc::new(Door::new(&mode, addr, &own));
+            let door = Rc::new(Door::new(&mode, addr, Rc::clone(&own_doors)));
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
                     let (thread, slots, connections) = (Rc::clone(&thread), Arc::clone(slots), connections.clone());

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use wire::deflate::{Caps, InflateError, Inflated, Inflater, Params};
+use wire::deflate::{Caps, Params};
 use wire::error::Rule;
 use wire::frame::Opcode;
 use wire::session::{Facts, Fate as WireFate};
 
-use super::batch::{Http, Whole};
+use super::batch::{Http, Lost, Whole};
+use super::half::{Assembled, Half};
 use crate::flow::{Counts, Direction, Ending, Fate, FlowId, Kind, Opening, Timestamp};
 use crate::store::{PayloadRef, Row};
 
@@ -27,27 +28,6 @@ pub(super) struct FlowState {
     pub(super) touched: bool,
     pub(super) ending: Option<Box<Ending>>,
     halves: [Half; 2],
-}
-
-/// One direction.
-#[derive(Debug, Default)]
-struct Half {
-    /// Parts of the data message under way, as far as they are kept.
-    data: Inflated,
-    /// Parts of the control frame under way.
-    control: Vec<u8>,
-    inflater: Option<Inflater>,
-    params: Option<(u8, bool)>,
-    failed: Option<Failure>,
-}
-
-/// Why compressed messages cannot be read any more.
-#[derive(Clone, Copy, Debug)]
-enum Failure {
-    /// This one and, under context takeover, all behind it.
-    Inflate(InflateError),
-    /// A message before it was not handed to the recorder.
-    Shed,
 }
 
 /// What is kept of payloads.
@@ -72,22 +52,19 @@ impl FlowState {
     }
 
     pub(super) fn deflate(&mut self, params: Params) {
-        self.halves[0].params = Some((params.client_max_window_bits, !params.client_no_context_takeover));
-        self.halves[1].params = Some((params.server_max_window_bits, !params.server_no_context_takeover));
+        let [client, server] = &mut self.halves;
+        client.deflate(params.client_max_window_bits, !params.client_no_context_takeover);
+        server.deflate(params.server_max_window_bits, !params.server_no_context_takeover);
     }
 
     pub(super) fn part(&mut self, direction: Direction, control: bool, compressed: bool, bytes: &[u8], keep: Keep) {
-        self.halves[direction.index()].add(control, compressed, bytes, keep);
+        self.halves[direction.index()].add(control, compressed, bytes, &keep.caps);
     }
 
-    pub(super) fn lost(&mut self, direction: Direction, messages: u64, wire_bytes: u64, compressed: bool) {
-        self.counts.messages_lost += messages;
-        self.count(direction, messages, wire_bytes);
-        let half = &mut self.halves[direction.index()];
-        half.data = Inflated::default();
-        if compressed && half.params.is_some_and(|(_, takeover)| takeover) {
-            half.failed = Some(Failure::Shed);
-        }
+    pub(super) fn lost(&mut self, direction: Direction, lost: Lost) {
+        self.counts.messages_lost += lost.messages;
+        self.count(direction, lost.messages, lost.wire_bytes);
+        self.halves[direction.index()].lost(lost.data, lost.control, lost.compressed);
     }
 
     pub(super) fn tunnelled(&mut self, direction: Direction, bytes: u64) {
@@ -122,21 +99,16 @@ impl FlowState {
         let id = self.id;
         let half = &mut self.halves[facts.direction.index()];
         let control = facts.opcode.is_control();
-        let in_one = if control {
-            half.control.is_empty()
-        } else {
-            half.data.bytes.is_empty() && half.data.size == 0
-        };
-        if !facts.compressed && in_one {
+        if !facts.compressed && half.is_empty(control) {
             // The common case: one frame, read at once, kept where it is.
             let whole = last.len() as u64 == facts.payload_bytes && last.len() <= keep.caps.keep_bytes_max;
             if whole {
                 return with(&row(id, at, facts, last, facts.payload_bytes, false, fate, None));
             }
         }
-        half.add(control, facts.compressed, last, keep);
+        half.add(control, facts.compressed, last, &keep.caps);
         if control {
-            let payload = std::mem::take(&mut half.control);
+            let payload = half.finish_control();
             let truncated = (payload.len() as u64) < facts.payload_bytes;
             return with(&row(
                 id,
@@ -149,28 +121,19 @@ impl FlowState {
                 None,
             ));
         }
-        let failure = half.finish(facts.compressed, keep);
-        let data = std::mem::take(&mut half.data);
-        let violation = failure.map(|failure| match failure {
-            Failure::Inflate(error) => Rule::from(error).to_string(),
-            Failure::Shed => "not inflated: a message before it is not on record".to_owned(),
-        });
-        let size = if facts.compressed && failure.is_none() {
-            data.size
-        } else {
-            facts.payload_bytes.max(data.size)
-        };
-        let truncated = (data.bytes.len() as u64) < size;
-        with(&row(
-            id,
-            at,
-            facts,
-            &data.bytes,
+        let Assembled {
+            bytes,
             size,
             truncated,
-            fate,
-            violation.as_deref(),
-        ))
+            raw,
+            flag,
+        } = half.finish(facts.compressed, facts.payload_bytes, &keep.caps);
+        let mut row = row(id, at, facts, &bytes, size, truncated, fate, flag.as_deref());
+        if raw {
+            // Compressed bytes are not text, even where they look like it.
+            (row.payload, row.invalid_utf8) = (PayloadRef::Bytes(&bytes), false);
+        }
+        with(&row)
     }
 
     /// A message that the session has put together.
@@ -254,44 +217,6 @@ impl FlowState {
             violation: violation.as_deref(),
             more: &more,
         })
-    }
-}
-
-impl Half {
-    fn add(&mut self, control: bool, compressed: bool, bytes: &[u8], keep: Keep) {
-        if control {
-            let room = keep.caps.keep_bytes_max.saturating_sub(self.control.len());
-            self.control.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        } else if compressed && self.failed.is_none() {
-            let (bits, takeover) = self.params.unwrap_or((15, true));
-            let inflater = self.inflater.get_or_insert_with(|| Inflater::new(bits, takeover));
-            if let Err(error) = inflater.push(bytes, &keep.caps, &mut self.data) {
-                self.failed = Some(Failure::Inflate(error));
-            }
-        } else {
-            let room = keep.caps.keep_bytes_max.saturating_sub(self.data.bytes.len());
-            self.data.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            self.data.size += bytes.len() as u64;
-        }
-    }
-
-    /// Ends the data message under way.
-    fn finish(&mut self, compressed: bool, keep: Keep) -> Option<Failure> {
-        if !compressed {
-            return None;
-        }
-        if self.failed.is_none()
-            && let Some(inflater) = &mut self.inflater
-            && let Err(error) = inflater.finish(&keep.caps, &mut self.data)
-        {
-            self.failed = Some(Failure::Inflate(error));
-        }
-        let failure = self.failed;
-        if failure.is_some() && !self.params.is_some_and(|(_, takeover)| takeover) {
-            // Without context takeover the next message stands for itself.
-            (self.failed, self.inflater) = (None, None);
-        }
-        failure
     }
 }
 

@@ -62,13 +62,10 @@ pub(super) enum What {
     },
     /// A message that the session has put together itself.
     Whole(Box<Whole>),
-    /// Messages of this direction are not on record; `compressed`: one of them was, so that those behind it cannot
-    /// be inflated.
+    /// Something of this direction is not handed over. What was handed over of the same before belongs to nothing.
     Lost {
         direction: Direction,
-        messages: u64,
-        wire_bytes: u64,
-        compressed: bool,
+        lost: Lost,
     },
     Tunnelled {
         direction: Direction,
@@ -92,6 +89,21 @@ impl What {
             _ => 0,
         }
     }
+}
+
+/// What is not handed over: messages as a whole, or so far parts of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// Those that are complete.
+    pub(super) messages: u64,
+    /// Of those.
+    pub(super) wire_bytes: u64,
+    /// Data messages, or a part of one, are among it.
+    pub(super) data: bool,
+    /// Control frames, or a part of one, are among it.
+    pub(super) control: bool,
+    /// A compressed message is among it: under context takeover those behind it cannot be inflated.
+    pub(super) compressed: bool,
 }
 
 /// A head of an upgrade, or a request or response.

@@ -11,12 +11,15 @@
 mod batch;
 mod queue;
 mod tap;
+mod half;
 mod assemble;
 mod recorder;
+mod ids;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::{broadcast, oneshot};
@@ -26,6 +29,7 @@ use crate::config::Settings;
 use crate::control::operations::{Event, Recording};
 use crate::flow::{Flow, FlowId, Message};
 use crate::store::{StoreError, Writer};
+use ids::Ids;
 use queue::{Job, Queue};
 pub use tap::{FlowTap, HttpMessage, Tap};
 
@@ -48,7 +52,7 @@ pub struct RecorderConfig {
 pub struct Recorder {
     queue: Option<Queue>,
     live: broadcast::Sender<Arc<Event>>,
-    next_id: Arc<AtomicU32>,
+    ids: Arc<Ids>,
     settings: Arc<Settings>,
 }
 
@@ -68,13 +72,17 @@ impl Recorder {
     /// Opens the store and starts the recorder's thread.
     ///
     /// # Errors
-    /// The store cannot be opened: [`StoreError`] says why.
+    /// The store cannot be opened, or can hold no further flow: [`StoreError`] says why.
     pub fn start(config: RecorderConfig) -> Result<(Self, RecorderThread), StoreError> {
         let writer = Writer::open(&config.database)?;
+        let next = writer.next_flow_id();
+        if next > FlowId::MAX {
+            return Err(StoreError::OutOfIds);
+        }
         let (queue, jobs) = queue::new(config.settings.record.queue_bytes_max);
         let recorder = Self {
             live: broadcast::channel(LIVE_EVENTS).0,
-            next_id: Arc::new(AtomicU32::new(writer.next_flow_id().0)),
+            ids: Arc::new(Ids::from(next)),
             settings: Arc::clone(&config.settings),
             queue: Some(queue),
         };
@@ -97,7 +105,7 @@ impl Recorder {
         Self {
             queue: None,
             live: broadcast::channel(1).0,
-            next_id: Arc::new(AtomicU32::new(1)),
+            ids: Arc::new(Ids::from(FlowId(1))),
             settings: Arc::default(),
         }
     }
@@ -105,7 +113,7 @@ impl Recorder {
     /// The way of the calling thread to the recorder. Its flows live on a tokio runtime of that thread.
     #[must_use]
     pub fn tap(&self) -> Tap {
-        Tap::new(self.queue.clone(), Arc::clone(&self.next_id), &self.settings)
+        Tap::new(self.queue.clone(), Arc::clone(&self.ids), &self.settings)
     }
 
     /// Waits until everything that the taps have handed over is committed. What a tap has gathered it hands over
@@ -139,7 +147,7 @@ impl Recording for Recorder {
         let Some(queue) = &self.queue else {
             return Err("nothing is recorded: record.enabled is false".to_owned());
         };
-        let id = FlowId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = self.ids.take().ok_or_else(|| StoreError::OutOfIds.to_string())?;
         let (done, stored) = oneshot::channel();
         let import = queue::Import {
             id,

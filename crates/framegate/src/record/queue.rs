@@ -19,6 +19,8 @@ pub(super) enum Job {
     Flush(oneshot::Sender<()>),
     /// Keep a flow that was recorded elsewhere.
     Import(Box<Import>),
+    /// Say that flows pass unrecorded, because all ids have been given out.
+    OutOfIds,
 }
 
 /// A flow that was recorded elsewhere.

@@ -74,9 +74,9 @@ impl Thread {
         let settings = Arc::clone(&config.settings);
         let caps = Caps {
             message_bytes_max: settings.limits.message_bytes_max,
-            // What compresses very well is no harm to a record that keeps a bounded part of it; giving it up would
-            // leave all later messages of its direction unread.
-            ratio_max: u32::MAX,
+            // Held beyond the message's limit only. Up to there what compresses very well is no harm to a record that
+            // keeps a bounded part of it, and giving it up would leave all later messages of its direction unread.
+            ratio_max: settings.limits.inflate_ratio_max,
             keep_bytes_max: settings.record.payload_bytes_max,
         };
         let now = Instant::now();
@@ -116,6 +116,8 @@ impl Thread {
                     self.commit();
                 }
                 Ok(Job::Import(import)) => self.import(*import),
+                // The flows that have an id are as well off as before.
+                Ok(Job::OutOfIds) => self.report(&StoreError::OutOfIds),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -238,13 +240,8 @@ impl Thread {
                 flow.deflate(params);
                 return Ok(());
             }
-            What::Lost {
-                direction,
-                messages,
-                wire_bytes,
-                compressed,
-            } => {
-                flow.lost(direction, messages, wire_bytes, compressed);
+            What::Lost { direction, lost } => {
+                flow.lost(direction, lost);
                 return Ok(());
             }
             What::Tunnelled { direction, bytes } => {
@@ -334,14 +331,7 @@ impl Thread {
 
     /// The store did not take something: what was not committed is lost, and counted on its flows.
     fn fail(&mut self, error: &StoreError) {
-        let database = self.database.display();
-        match self.settings.store.on_error {
-            OnError::Relay => tracing::error!(%database, "the store failed, messages pass unrecorded: {error}"),
-            OnError::Stop => {
-                tracing::error!(%database, "the store failed, the proxy stops: {error}");
-                self.failed.cancel();
-            }
-        }
+        self.report(error);
         self.broken_until = Some(Instant::now() + RETRY_AFTER);
         for id in &self.touched {
             if let Some(flow) = self.flows.get_mut(id) {
@@ -359,6 +349,18 @@ impl Thread {
                 }
                 !ended
             });
+        }
+    }
+
+    /// Says that something passes unrecorded, and stops the proxy if it is to stop then.
+    fn report(&self, error: &StoreError) {
+        let database = self.database.display();
+        match self.settings.store.on_error {
+            OnError::Relay => tracing::error!(%database, "the store failed, messages pass unrecorded: {error}"),
+            OnError::Stop => {
+                tracing::error!(%database, "the store failed, the proxy stops: {error}");
+                self.failed.cancel();
+            }
         }
     }
 

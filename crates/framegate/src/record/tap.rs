@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use wire::mask;
 use wire::session::{Entry, Facts, Fate, Payload, Recorded, Span};
 
-use super::batch::{Batch, Event, Http, What, Whole};
+use super::batch::{Batch, Event, Http, Lost, What, Whole};
+use super::ids::Ids;
 use super::queue::{Job, Queue};
 use crate::config::{OnFull, Settings};
 use crate::flow::{Direction, Ending, FlowId, Kind, Opening, State, Timestamp};
@@ -32,7 +32,7 @@ pub struct Tap(Option<Rc<Shared>>);
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
-    next_id: Arc<AtomicU32>,
+    ids: Arc<Ids>,
     batch: RefCell<Batch>,
     hand_over_after: Duration,
     on_full: OnFull,
@@ -40,11 +40,11 @@ struct Shared {
 }
 
 impl Tap {
-    pub(super) fn new(queue: Option<Queue>, next_id: Arc<AtomicU32>, settings: &Settings) -> Self {
+    pub(super) fn new(queue: Option<Queue>, ids: Arc<Ids>, settings: &Settings) -> Self {
         Self(queue.map(|queue| {
             Rc::new(Shared {
                 queue,
-                next_id,
+                ids,
                 batch: RefCell::default(),
                 hand_over_after: hand_over_after(settings),
                 on_full: settings.record.on_full,
@@ -53,26 +53,25 @@ impl Tap {
         }))
     }
 
-    /// Puts a new flow on record.
+    /// Puts a new flow on record. When the store has no id left for it, it passes unrecorded, and the recorder is told
+    /// the first time.
     #[must_use]
     pub fn open(&self, opening: Opening) -> FlowTap {
         let Some(shared) = &self.0 else {
-            return FlowTap {
-                shared: None,
-                id: FlowId(0),
-                next_sequence: 0,
-                lost: [Lost::default(); 2],
-                ended: true,
-            };
+            return FlowTap::unrecorded();
         };
-        // An id beyond what a store can hold is refused there, and the flow counted as lost.
-        let id = FlowId(shared.next_id.fetch_add(1, Ordering::Relaxed).min(FlowId::MAX.0));
+        let Some(id) = shared.ids.take() else {
+            if shared.ids.to_tell() {
+                shared.queue.push(Job::OutOfIds);
+            }
+            return FlowTap::unrecorded();
+        };
         shared.push(id, What::Opened(Box::new(opening)));
         FlowTap {
             shared: Some(Rc::clone(shared)),
             id,
             next_sequence: 0,
-            lost: [Lost::default(); 2],
+            shed: [Shed::default(); 2],
             ended: false,
         }
     }
@@ -124,17 +123,16 @@ pub struct FlowTap {
     shared: Option<Rc<Shared>>,
     id: FlowId,
     next_sequence: u32,
-    /// What was shed since the last message of each direction that was kept.
-    lost: [Lost; 2],
+    /// What was not handed over, of each direction.
+    shed: [Shed; 2],
     ended: bool,
 }
 
-/// Messages that were counted instead of kept.
+/// What of one direction was counted instead of kept.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lost {
-    messages: u64,
-    wire_bytes: u64,
-    compressed: bool,
+struct Shed {
+    /// Since the recorder was last told.
+    untold: Lost,
     /// Of the message under way, control or not, a part is lost already: the rest of it must be, too.
     cut: [bool; 2],
 }
@@ -161,7 +159,18 @@ pub struct HttpMessage<'a> {
 }
 
 impl FlowTap {
-    /// The flow's name.
+    /// The tap of a flow that does not go on record.
+    fn unrecorded() -> Self {
+        Self {
+            shared: None,
+            id: FlowId(0),
+            next_sequence: 0,
+            shed: [Shed::default(); 2],
+            ended: true,
+        }
+    }
+
+    /// The flow's name; 0 if it does not go on record.
     #[must_use]
     pub fn id(&self) -> FlowId {
         self.id
@@ -214,12 +223,12 @@ impl FlowTap {
                 compressed,
                 span,
             } => {
-                let lost = &mut self.lost[direction.index()];
-                if lost.cut[usize::from(control)] || shared.sheds() {
-                    lost.cut[usize::from(control)] = true;
-                    lost.compressed |= compressed;
+                let shed = &mut self.shed[direction.index()];
+                if shed.cut[usize::from(control)] || shared.sheds() {
+                    shed.part(control, compressed);
                     return;
                 }
+                self.tell_lost(direction);
                 let bytes = shared.copy(&span, read);
                 shared.push(
                     self.id,
@@ -234,10 +243,10 @@ impl FlowTap {
             Entry::Message(Recorded {
                 facts, payload, fate, ..
             }) => {
-                let lost = &mut self.lost[facts.direction.index()];
-                let cut = std::mem::take(&mut lost.cut[usize::from(facts.opcode.is_control())]);
+                let shed = &mut self.shed[facts.direction.index()];
+                let cut = std::mem::take(&mut shed.cut[usize::from(facts.opcode.is_control())]);
                 if cut || shared.sheds() {
-                    lost.count(&facts);
+                    shed.message(&facts);
                     return;
                 }
                 self.tell_lost(facts.direction);
@@ -294,27 +303,14 @@ impl FlowTap {
         self.finish(ending);
     }
 
+    /// Tells the recorder what is lost, before anything else of that direction: parts that it has of a message that
+    /// was cut must not become parts of the next one.
     fn tell_lost(&mut self, direction: Direction) {
-        let lost = &mut self.lost[direction.index()];
-        let Lost {
-            messages,
-            wire_bytes,
-            compressed,
-            cut,
-        } = *lost;
-        *lost = Lost { cut, ..Lost::default() };
-        if (messages > 0 || compressed)
+        let lost = std::mem::take(&mut self.shed[direction.index()].untold);
+        if lost != Lost::default()
             && let Some(shared) = &self.shared
         {
-            shared.push(
-                self.id,
-                What::Lost {
-                    direction,
-                    messages,
-                    wire_bytes,
-                    compressed,
-                },
-            );
+            shared.push(self.id, What::Lost { direction, lost });
         }
     }
 
@@ -342,11 +338,23 @@ impl Drop for FlowTap {
     }
 }
 
-impl Lost {
-    fn count(&mut self, facts: &Facts) {
-        self.messages += 1;
-        self.wire_bytes += facts.wire_bytes;
-        self.compressed |= facts.compressed;
+impl Shed {
+    /// A part of a message is not handed over.
+    fn part(&mut self, control: bool, compressed: bool) {
+        self.cut[usize::from(control)] = true;
+        self.untold.data |= !control;
+        self.untold.control |= control;
+        self.untold.compressed |= compressed;
+    }
+
+    /// A message is not handed over, or not its end.
+    fn message(&mut self, facts: &Facts) {
+        let control = facts.opcode.is_control();
+        self.untold.messages += 1;
+        self.untold.wire_bytes += facts.wire_bytes;
+        self.untold.data |= !control;
+        self.untold.control |= control;
+        self.untold.compressed |= facts.compressed;
     }
 }
 

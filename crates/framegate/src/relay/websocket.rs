@@ -178,13 +178,13 @@ impl Conversation {
     /// One read of one direction, and what comes of it. Says whether there may be more.
     fn pass(&mut self, cx: &mut Context<'_>, from: Peer, read: &mut [u8]) -> bool {
         // A receiver that does not keep up stops its own direction, and only that.
-        if self.legs[at(from.other())].poll_out(cx).is_pending() || self.legs[at(from)].ended {
+        if self.legs[from.other().index()].poll_out(cx).is_pending() || self.legs[from.index()].ended {
             return false;
         }
         if !self.session.wants(from) {
             return false;
         }
-        let leg = &mut self.legs[at(from)];
+        let leg = &mut self.legs[from.index()];
         let now = millis();
         let taken = match leg.poll_read(cx, read) {
             Poll::Pending => return false,
@@ -216,7 +216,7 @@ impl Conversation {
     /// Tells the session of a peer that has not only ended its stream but takes nothing either: else whatever the
     /// other one still sends would be read for nobody, for as long as it likes. Says whether it did.
     fn notice_gone(&mut self, cx: &mut Context<'_>, peer: Peer) -> bool {
-        if !self.legs[at(peer)].is_gone() || std::mem::replace(&mut self.gone[at(peer)], true) {
+        if !self.legs[peer.index()].is_gone() || std::mem::replace(&mut self.gone[peer.index()], true) {
             return false;
         }
         self.session.end(peer, End::Reset, millis(), &mut self.out);
@@ -235,17 +235,17 @@ impl Conversation {
                 Output::Send {
                     to,
                     bytes: Bytes::Read(range),
-                } => self.legs[at(to)].write(cx, &read[range]),
+                } => self.legs[to.index()].write(cx, &read[range]),
                 Output::Send {
                     to,
                     bytes: Bytes::New(bytes),
-                } => self.legs[at(to)].write(cx, &bytes),
+                } => self.legs[to.index()].write(cx, &bytes),
                 Output::Record(entry) => self.flow.entry(entry, read, stamp),
                 Output::Finish { to } => {
-                    self.legs[at(to)].finish();
-                    let _ = self.legs[at(to)].poll_out(cx);
+                    self.legs[to.index()].finish();
+                    let _ = self.legs[to.index()].poll_out(cx);
                 }
-                Output::Abort { to } => self.legs[at(to)].abort(cx),
+                Output::Abort { to } => self.legs[to.index()].abort(cx),
                 // No judge is configured, so no gate asks for one.
                 Output::Inspect(_) => {}
             }
@@ -339,12 +339,5 @@ fn words(reason: &Reason) -> String {
         Reason::Idle => "idle timeout".to_owned(),
         Reason::Drain => "proxy shut down".to_owned(),
         Reason::Verdict { reason, .. } | Reason::Command { reason, .. } => reason.clone(),
-    }
-}
-
-const fn at(peer: Peer) -> usize {
-    match peer {
-        Peer::Client => 0,
-        Peer::Server => 1,
     }
 }

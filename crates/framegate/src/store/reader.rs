@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::schema::Migrations;
 use super::{Hit, StoreError, columns, schema, search};
 use crate::flow::{Flow, FlowId, Message};
 
@@ -19,6 +20,7 @@ const PAGE_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
+    migrations: Migrations,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -51,9 +53,15 @@ impl Reader {
     /// [`StoreError::Missing`] if nothing was ever recorded there, [`StoreError::Foreign`], [`StoreError::Newer`] and
     /// [`StoreError::Older`] if this version cannot read it, otherwise what SQLite said.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open_for_reading(path)?;
+        Self::open_with(path, schema::MIGRATIONS)
+    }
+
+    /// As a version would that has these migrations.
+    pub(super) fn open_with(path: &Path, migrations: Migrations) -> Result<Self, StoreError> {
+        let connection = schema::open_for_reading(path, migrations)?;
         Ok(Self {
             path: path.to_owned(),
+            migrations,
             idle: Mutex::new(vec![connection]),
         })
     }
@@ -147,7 +155,7 @@ impl Reader {
         let taken = idle().pop();
         let connection = match taken {
             Some(connection) => connection,
-            None => schema::open_for_reading(&self.path)?,
+            None => schema::open_for_reading(&self.path, self.migrations)?,
         };
         let answer = work(&connection)?;
         let mut idle = idle();

@@ -13,25 +13,31 @@ use super::lock::private;
 const APPLICATION_ID: i64 = 0x4647_7263;
 
 /// What makes schema n + 1 of schema n. A released one is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Migrations(pub(super) &'static [&'static str]);
+
+/// Those of this version.
+pub(super) const MIGRATIONS: Migrations = Migrations(&[include_str!("migrations/1.sql")]);
 
 /// How long a connection waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The schema that this version reads and writes.
-pub(super) fn version() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+impl Migrations {
+    /// The schema that they lead to.
+    fn version(self) -> i64 {
+        i64::try_from(self.0.len()).unwrap_or(i64::MAX)
+    }
 }
 
 /// Opens the database for writing; creates it (0600, its directory 0700) and brings its schema up to date.
-pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open_for_writing(path: &Path, migrations: Migrations) -> Result<Connection, StoreError> {
     create(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite("open the database"))?;
     connection
         .busy_timeout(BUSY)
         .map_err(StoreError::sqlite("open the database"))?;
-    let found = check(&connection, path)?;
+    let found = check(&connection, path, migrations.version())?;
     // No memory mapping: an I/O error would be a signal instead of an error code. The write-ahead log may grow to
     // 64 MiB before it is copied back: with a thousand flows that take turns, each batch touches a thousand pages, and
     // copying them back a quarter as often saves a quarter of a row's cost.
@@ -49,12 +55,12 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
         .execute_batch(settings)
         .map_err(StoreError::sqlite("open the database for writing"))?;
     connection.set_prepared_statement_cache_capacity(32);
-    migrate(&connection, found)?;
+    migrate(&connection, found, migrations)?;
     Ok(connection)
 }
 
 /// Opens the database for reading only.
-pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open_for_reading(path: &Path, migrations: Migrations) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
@@ -63,9 +69,9 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     connection
         .busy_timeout(BUSY)
         .map_err(StoreError::sqlite("open the database"))?;
-    match check(&connection, path)? {
+    match check(&connection, path, migrations.version())? {
         0 => return Err(StoreError::Missing(path.to_owned())),
-        found if found < version() => {
+        found if found < migrations.version() => {
             return Err(StoreError::Older {
                 path: path.to_owned(),
                 found,
@@ -108,7 +114,7 @@ pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The schema that the database has; 0 if it is empty.
-fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+fn check(connection: &Connection, path: &Path, known: i64) -> Result<i64, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let read = || {
         let found = number("PRAGMA user_version")?;
@@ -118,10 +124,10 @@ fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     };
     match read() {
         Ok((0, 0, 0)) => Ok(0),
-        Ok((found, APPLICATION_ID, _)) if found > version() => Err(StoreError::Newer {
+        Ok((found, APPLICATION_ID, _)) if found > known => Err(StoreError::Newer {
             path: path.to_owned(),
             found,
-            known: version(),
+            known,
         }),
         Ok((found, APPLICATION_ID, _)) if found > 0 => Ok(found),
         Ok(_) => Err(StoreError::Foreign(path.to_owned())),
@@ -135,9 +141,9 @@ fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     }
 }
 
-fn migrate(connection: &Connection, found: i64) -> Result<(), StoreError> {
+fn migrate(connection: &Connection, found: i64, migrations: Migrations) -> Result<(), StoreError> {
     let done = usize::try_from(found).unwrap_or(0);
-    for (from, sql) in MIGRATIONS.iter().enumerate().skip(done) {
+    for (from, sql) in migrations.0.iter().enumerate().skip(done) {
         let to = from + 1;
         let step = format!(
             "BEGIN IMMEDIATE; {sql} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {to}; COMMIT;"

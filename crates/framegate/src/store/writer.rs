@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::lock::Lock;
+use super::schema::Migrations;
 use super::{Row, StoreError, columns, recovery, schema};
 use crate::flow::{Counts, Ending, FlowId, Opening};
 
@@ -43,9 +44,14 @@ impl Writer {
     /// [`StoreError::Locked`] while another writer has it, [`StoreError::Foreign`] and [`StoreError::Newer`] if the
     /// file is not one that this version may write to, otherwise what the disk said.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, schema::MIGRATIONS)
+    }
+
+    /// As a version would that has these migrations.
+    pub(super) fn open_with(path: &Path, migrations: Migrations) -> Result<Self, StoreError> {
         schema::create_directory(path)?;
         let lock = Lock::take(path)?;
-        let connection = schema::open_for_writing(path)?;
+        let connection = schema::open_for_writing(path, migrations)?;
         recovery::end_interrupted(&connection)?;
         let pending = recovery::pending(&connection)?;
         let next = recovery::next_flow(&connection)?;

@@ -3,7 +3,7 @@
 //! The server is asked with the client's own words and answers first: the client gets its 101, or whatever else it
 //! says, as it came. Frames are the [`relay`](crate::relay)'s.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -12,8 +12,8 @@ use wire::upgrade::{Negotiated, WebSocketRequest, check_response, negotiated};
 
 use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp};
 use crate::http::{
-    AnswerFault, Captured, Conn, Context, Exchanged, Link, Links, Onward, Problem, Step, failed, final_head, opening,
-    pass_response, refuse, whole,
+    AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
+    final_head, left, opening, pass_response, refuse, whole,
 };
 use crate::record::{FlowTap, HttpMessage};
 use crate::relay::{Leg, Policy};
@@ -82,7 +82,7 @@ pub(crate) async fn upgrade(
             Ok(Err(AnswerFault::Silent)) if link.was_idle => {}
             Ok(Err(fault)) => {
                 let record = Exchanged::with(context, url, started_at, &link);
-                return refuse(client, request, Some(record), fault.problem(&link)).await;
+                return unanswered(context, client, request, record, &link, fault).await;
             }
             Err(_) => {
                 let record = Exchanged::with(context, url, started_at, &link);
@@ -128,7 +128,32 @@ async fn ask(
     // A server that no longer takes the request may have said why; if it has not, reading tells.
     let _ = link.conn.send(head).await;
     let Conn { stream, buffer } = &mut link.conn;
-    final_head(stream, buffer, &mut client.stream, request, &context.head_limits()).await
+    let (mut client_read, mut client_write) = tokio::io::split(&mut client.stream);
+    let (limits, pulse) = (context.head_limits(), Pulse::new(context));
+    let lane = Lane::new(context, &pulse);
+    tokio::select! {
+        biased;
+        answer = final_head(stream, buffer, &mut client_write, request, &limits, &lane) => answer,
+        () = left(context, &mut client_read, &mut client.buffer) => Err(AnswerFault::Left),
+    }
+}
+
+/// Ends an upgrade, or what the server said instead of 101, before the client had anything of it.
+async fn unanswered(
+    context: &Context,
+    client: &mut Conn,
+    request: &RequestHead,
+    mut record: Exchanged,
+    link: &Link,
+    fault: AnswerFault,
+) -> Step {
+    let problem = fault.problem(context, link);
+    if !matches!(fault, AnswerFault::Left) {
+        return refuse(client, request, Some(record), problem).await;
+    }
+    record.request(request, &Captured::default(), Timestamp::now(), true);
+    record.end(failed(problem.detail)).await;
+    Step::Abort
 }
 
 /// The server says something else than 101: an ordinary response.
@@ -142,29 +167,30 @@ async fn refused_by_server(
     mut record: Exchanged,
 ) -> Step {
     let sent = OnceCell::new();
-    let received = RefCell::new(Captured::new(context.capture_max()));
+    let pulse = Pulse::new(context);
+    let lane = Lane::new(context, &pulse);
     let Conn { stream, buffer } = &mut link.conn;
+    let (mut client_read, mut client_write) = tokio::io::split(&mut client.stream);
     let is_last = !request.keep_alive()
         || !answer.keep_alive()
         || matches!(answer.framing(request.method()), Ok(Framing::UntilClose) | Err(_));
-    let passed = pass_response(
-        stream,
-        buffer,
-        &mut client.stream,
-        answer,
-        request.method(),
-        &sent,
-        &received,
-    )
-    .await;
+    let passed = tokio::select! {
+        biased;
+        passed = pass_response(stream, buffer, &mut client_write, answer, request.method(), &sent, &lane) => passed,
+        () = left(context, &mut client_read, &mut client.buffer) => Err(AnswerFault::Left),
+        () = pulse.stops() => {
+            let stall = if lane.is_writing() { Stall::ClientTakes } else { Stall::Answer };
+            Err(AnswerFault::Stalled(stall))
+        }
+    };
     let Some(answer) = sent.get() else {
-        let problem = passed.err().unwrap_or(AnswerFault::Silent).problem(&link);
-        return refuse(client, request, Some(record), problem).await;
+        let fault = passed.err().unwrap_or(AnswerFault::Silent);
+        return unanswered(context, client, request, record, &link, fault).await;
     };
     record.request(request, &Captured::default(), Timestamp::now(), true);
-    record.response(answer, &received.borrow(), Timestamp::now(), passed.is_ok());
+    record.response(answer, &lane.captured.borrow(), Timestamp::now(), passed.is_ok());
     if let Err(fault) = passed {
-        record.end(failed(fault.problem(&link).detail)).await;
+        record.end(failed(fault.problem(context, &link).detail)).await;
         return Step::Abort;
     }
     record.end(whole()).await;

@@ -142,3 +142,30 @@ fn a_peer_that_never_answers_a_close_is_not_waited_for() {
         assert_eq!(json!([flow["state"], flow["close"]["by"]]), json!(["complete", by]));
     }
 }
+
+/// A peer whose machine is gone says nothing, not even an end: TCP must ask. Linux tells which sockets it asks for.
+#[cfg(target_os = "linux")]
+#[test]
+fn both_connections_are_asked_whether_anybody_is_still_there() {
+    let asked = |port: u16, of: usize| {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let port = format!(":{port:04X}");
+        table.lines().any(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let (established, keepalive) = (words[3] == "01", words[5].starts_with("02:"));
+            words[of].ends_with(&port) && established && keepalive
+        })
+    };
+    let [local, remote] = [1, 2];
+    for (settings, wanted) in [(&[][..], true), (&["limits.tcp_keepalive_ms=0"], false)] {
+        let stage = Stage::new(settings);
+        let (client, server) = stage.open();
+        assert_eq!(asked(stage.proxy.addr("reverse").port(), local), wanted, "the client");
+        assert_eq!(
+            asked(server.tcp.local_addr().unwrap().port(), remote),
+            wanted,
+            "the server"
+        );
+        drop((client, server));
+    }
+}

@@ -5,6 +5,8 @@
 
 mod conversation;
 mod end;
+#[cfg(target_os = "linux")] // it looks into /proc
+mod exhausted;
 mod reload;
 mod stage;
 mod start;

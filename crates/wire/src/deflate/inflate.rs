@@ -59,13 +59,15 @@ pub struct Inflated {
 /// The inflating end of one direction.
 ///
 /// It must see every compressed message of its direction from the first on: under context takeover (RFC 7692 §7.1.1)
-/// a message refers to the ones before it. An error is final for the same reason.
+/// a message refers to the ones before it. An error is final for the same reason, and [`Inflater::reading_on`] is for
+/// whoever would rather lose the rest of a long message than all that come after it.
 #[derive(Debug)]
 pub struct Inflater {
     /// Made with the first message and, without context takeover, freed after each: it is some 48 KB.
     stream: Option<Box<Decompress>>,
     window_bits: u8,
     takeover: bool,
+    reads_on: bool,
     failed: Option<InflateError>,
 }
 
@@ -83,8 +85,19 @@ impl Inflater {
             stream: None,
             window_bits,
             takeover,
+            reads_on: false,
             failed: None,
         }
+    }
+
+    /// The same inflater, for whoever keeps what has passed and guards nobody from it. Of a message beyond
+    /// [`Caps::message_bytes_max`] it keeps as much as that, inflates the rest without keeping it, and so can read what
+    /// comes after it; [`Inflated::size`] tells that it was longer. [`Caps::ratio_max`] is held from there on only:
+    /// what it protects is the time that the rest takes.
+    #[must_use]
+    pub const fn reading_on(mut self) -> Self {
+        self.reads_on = true;
+        self
     }
 
     /// Inflates the next piece of the message under way into `out`.
@@ -115,6 +128,12 @@ impl Inflater {
 
     fn run(&mut self, mut piece: &[u8], caps: &Caps, out: &mut Inflated) -> Result<(), InflateError> {
         let bits = self.window_bits;
+        let keep_max = if self.reads_on {
+            let message_max = usize::try_from(caps.message_bytes_max).unwrap_or(usize::MAX);
+            caps.keep_bytes_max.min(message_max)
+        } else {
+            caps.keep_bytes_max
+        };
         let stream = self
             .stream
             .get_or_insert_with(|| Box::new(Decompress::new_with_window_bits(false, bits)));
@@ -123,11 +142,9 @@ impl Inflater {
         loop {
             // The room is measured by itself, not by what a vector has to spare: that may be as much as it holds, and
             // the caps are looked at only when it is full.
-            let keeping = out.bytes.len() < caps.keep_bytes_max;
+            let keeping = out.bytes.len() < keep_max;
             let room = if keeping {
-                let step = (piece.len() * 4)
-                    .clamp(256, 1 << 16)
-                    .min(caps.keep_bytes_max - out.bytes.len());
+                let step = (piece.len() * 4).clamp(256, 1 << 16).min(keep_max - out.bytes.len());
                 let from = out.bytes.len();
                 out.bytes.resize(from + step, 0);
                 &mut out.bytes[from..]
@@ -149,7 +166,7 @@ impl Inflater {
                 .get(usize::try_from(stream.total_in() - before_in).unwrap_or(usize::MAX)..)
                 .unwrap_or(&[]);
             out.size += produced;
-            held(out, caps)?;
+            held(out, caps, self.reads_on)?;
             match status {
                 // The last block of a deflate stream: a new one begins behind it (RFC 7692 §7.2.3.5).
                 Status::StreamEnd => {
@@ -167,12 +184,14 @@ impl Inflater {
 }
 
 /// Holds what has been inflated against the caps.
-fn held(out: &Inflated, caps: &Caps) -> Result<(), InflateError> {
-    if out.size > caps.message_bytes_max {
+fn held(out: &Inflated, caps: &Caps, reads_on: bool) -> Result<(), InflateError> {
+    let too_big = out.size > caps.message_bytes_max;
+    if too_big && !reads_on {
         return Err(InflateError::TooBig);
     }
     let fair = out.compressed.saturating_mul(u64::from(caps.ratio_max));
-    if out.size > Caps::RATIO_FROM && out.size > fair {
+    let unfair = out.size > Caps::RATIO_FROM && out.size > fair;
+    if unfair && (too_big || !reads_on) {
         Err(InflateError::Ratio)
     } else {
         Ok(())
@@ -320,5 +339,74 @@ mod tests {
                 (&message[..100], message.len() as u64)
             );
         }
+    }
+
+    /// Bytes that deflate well, and within the ratio of [`CAPS`].
+    fn numbers(count: u32) -> Vec<u8> {
+        (0..count)
+            .flat_map(|n| format!("{},", n % 1000 * 7).into_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn reading_on_a_long_message_is_cut_at_its_limit_and_the_next_one_can_be_read() {
+        let caps = Caps {
+            message_bytes_max: 100_000,
+            ..CAPS
+        };
+        let messages = [numbers(50_000), numbers(1000), numbers(50_000)];
+        for piece in [7, 1000, usize::MAX] {
+            let mut deflater = Deflater::new(15, true).expect("15");
+            let mut inflater = Inflater::new(15, true).reading_on();
+            for message in &messages {
+                let (mut small, mut out) = (Vec::new(), Inflated::default());
+                deflater.compress(message, &mut small);
+                for piece in small.chunks(piece) {
+                    inflater.push(piece, &caps, &mut out).expect("its ratio is fair");
+                }
+                inflater.finish(&caps, &mut out).expect("ends");
+                assert_eq!(out.size, message.len() as u64);
+                assert!(out.bytes == message[..message.len().min(100_000)]);
+            }
+        }
+    }
+
+    #[test]
+    fn reading_on_the_ratio_is_held_beyond_the_size_and_soon() {
+        let zeros = vec![0; 8 << 20];
+        let mut bomb = Vec::new();
+        Deflater::new(15, true).expect("15").compress(&zeros, &mut bomb);
+        for (message_bytes_max, result) in [
+            (8 << 20, Ok(())),
+            (4 << 20, Err(InflateError::Ratio)),
+            (1 << 10, Err(InflateError::Ratio)),
+        ] {
+            let caps = Caps {
+                message_bytes_max,
+                ..CAPS
+            };
+            let mut inflater = Inflater::new(15, true).reading_on();
+            let mut out = Inflated::default();
+            assert_eq!(inflater.push(&bomb, &caps, &mut out), result);
+            let soon = message_bytes_max.max(bomb.len() as u64 * 200) + (1 << 17);
+            assert!(out.size <= soon, "{} of {soon}", out.size);
+            assert_eq!(out.bytes.len() as u64, message_bytes_max.min(out.size));
+        }
+        let caps = Caps {
+            message_bytes_max: 1 << 10,
+            ..CAPS
+        };
+        let mut small = Vec::new();
+        Deflater::new(15, true)
+            .expect("15")
+            .compress(&zeros[..Caps::RATIO_FROM as usize], &mut small);
+        let mut out = Inflated::default();
+        let mut inflater = Inflater::new(15, true).reading_on();
+        assert_eq!(
+            inflater.push(&small, &caps, &mut out),
+            Ok(()),
+            "the first 64 KiB are free"
+        );
+        assert_eq!(out.size, Caps::RATIO_FROM);
     }
 }

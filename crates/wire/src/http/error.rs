@@ -25,15 +25,21 @@ pub enum HeadError {
     /// A status below 100 or not of three digits, or a control character in the reason.
     #[error("the status line is malformed")]
     Status,
-    /// A byte that no header name has, no colon, white space before the colon, or a folded line in a request.
+    /// A byte that no header name has, no colon, or white space before the colon.
     #[error("a header line does not start with a valid name and a colon")]
     HeaderName,
     /// A control character in a header value.
     #[error("a header value holds a control character")]
     HeaderValue,
-    /// CR without LF.
-    #[error("a line ends in CR without LF")]
+    /// A line that starts with white space: it continues the one before it (obs-fold, RFC 9112 §5.2).
+    #[error("a header line is folded onto the next one")]
+    Folded,
+    /// Something else where CR LF must stand, such as CR alone.
+    #[error("a line does not end in CR LF")]
     NewLine,
+    /// LF without CR. Recipients disagree whether a line ends there (RFC 9112 §2.2).
+    #[error("a line ends in LF without CR")]
+    BareLf,
     /// Not one decimal number that fits 64 bits (RFC 9110 §8.6).
     #[error("Content-Length is not one decimal number")]
     ContentLength,

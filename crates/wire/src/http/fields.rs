@@ -19,7 +19,7 @@ pub struct Head {
 pub struct Header<'a> {
     /// As it came, case included.
     pub name: &'a str,
-    /// As it came, without white space around it. In a response it may hold CR LF where the line was folded.
+    /// As it came, without white space around it.
     pub value: &'a [u8],
 }
 
@@ -85,7 +85,7 @@ impl Head {
     }
 
     pub(super) fn new(raw: &[u8], headers: &[httparse::Header<'_>], version: Version) -> Self {
-        let last_line = raw.len() - if raw.ends_with(b"\r\n") { 2 } else { 1 };
+        let last_line = raw.len() - b"\r\n".len();
         let starts = headers.iter().map(|header| span(raw, header.name.as_bytes()).start);
         let ends = starts.clone().skip(1).chain([last_line]);
         let lines = headers
@@ -135,7 +135,7 @@ impl fmt::Debug for Head {
 /// Where one header line stands in a head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    /// The line or, if it is folded, lines, with what ends them.
+    /// The line with what ends it.
     pub(super) whole: Range<usize>,
     pub(super) name: Range<usize>,
     pub(super) value: Range<usize>,
@@ -144,24 +144,26 @@ pub(super) struct Line {
 /// How many bytes the empty lines before the start line take. A request may have them (RFC 9112 §2.2).
 pub(super) fn empty_lines(input: &[u8]) -> usize {
     let mut rest = input;
-    loop {
-        match rest {
-            [b'\n', tail @ ..] | [b'\r', b'\n', tail @ ..] => rest = tail,
-            _ => return input.len() - rest.len(),
-        }
+    while let [b'\r', b'\n', tail @ ..] = rest {
+        rest = tail;
     }
+    input.len() - rest.len()
 }
 
 /// Where the head ends that starts at `start`: behind its empty line. Looks at no more than the limit, so that reading
-/// a head byte by byte costs no more than its square, and the head itself is parsed once.
+/// a head byte by byte costs no more than its square, and the head itself is parsed once. A line that ends in bare LF,
+/// or is folded, is refused as soon as it shows.
 pub(super) fn head_end(input: &[u8], start: usize, limits: &Limits) -> Result<Option<usize>, HeadError> {
     let window = &input[..input.len().min(limits.head_bytes_max)];
     let mut from = start.min(window.len());
     while let Some(at) = window[from..].iter().position(|&byte| byte == b'\n') {
+        if !window[from..from + at].ends_with(b"\r") {
+            return Err(HeadError::BareLf);
+        }
         from += at + 1;
         match &window[from..] {
-            [b'\n', ..] => return Ok(Some(from + 1)),
             [b'\r', b'\n', ..] => return Ok(Some(from + 2)),
+            [b' ' | b'\t', ..] => return Err(HeadError::Folded),
             _ => {}
         }
     }
@@ -188,12 +190,12 @@ pub(super) fn span(whole: &[u8], part: &[u8]) -> Range<usize> {
     start..start + part.len()
 }
 
-/// Without white space around it. CR and LF count as such: they stand where a line was folded (RFC 9112 §5.2).
+/// Without white space around it.
 pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = value {
+    while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }
-    while let [rest @ .., b' ' | b'\t' | b'\r' | b'\n'] = value {
+    while let [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
     value

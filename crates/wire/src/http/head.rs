@@ -28,6 +28,7 @@ impl RequestHead {
         match &input[start..] {
             [] | [b'\r'] => {}
             [b'\r', ..] => return Err(HeadError::NewLine),
+            [b'\n', ..] => return Err(HeadError::BareLf),
             [first, ..] if !is_token_byte(*first) => return Err(HeadError::StartLine),
             _ => {}
         }
@@ -121,6 +122,7 @@ impl ResponseHead {
         match &input[start..] {
             [b'\r'] => {}
             [b'\r', ..] => return Err(HeadError::NewLine),
+            [b'\n', ..] => return Err(HeadError::BareLf),
             line => starts_like_status_line(line)?,
         }
         let Some(end) = head_end(input, start, limits)? else {
@@ -129,10 +131,7 @@ impl ResponseHead {
         let raw = &input[..end];
         let mut headers = room(raw, limits);
         let mut response = httparse::Response::new(&mut headers);
-        let parsed = httparse::ParserConfig::default()
-            .allow_obsolete_multiline_headers_in_responses(true)
-            .parse_response(&mut response, raw)
-            .map_err(|error| HeadError::of(error, limits))?;
+        let parsed = response.parse(raw).map_err(|error| HeadError::of(error, limits))?;
         let (httparse::Status::Complete(length), Some(status)) = (parsed, response.code) else {
             return Err(HeadError::StartLine);
         };
@@ -212,9 +211,8 @@ fn reason(raw: &[u8], start: usize) -> Range<usize> {
     let from = start + b"HTTP/1.1 200 ".len();
     let end = raw[start..]
         .iter()
-        .position(|&byte| byte == b'\n')
+        .position(|&byte| byte == b'\r')
         .map_or(raw.len(), |at| start + at);
-    let end = if raw[start..end].ends_with(b"\r") { end - 1 } else { end };
     from.min(end)..end
 }
 
@@ -268,12 +266,12 @@ mod tests {
 
     #[test]
     fn every_prefix_of_a_head_is_incomplete_and_no_error() {
-        let input = "\r\n\nPOST http://h/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
+        let input = "\r\n\r\nPOST http://h/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
         for cut in 0..input.len() {
             assert_eq!(request(&input[..cut]), Ok(None), "after {cut} bytes");
         }
         assert!(request(input).unwrap().is_some());
-        let input = "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n";
+        let input = "\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n";
         for cut in 0..input.len() {
             assert_eq!(response(&input[..cut]), Ok(None), "after {cut} bytes");
         }
@@ -288,64 +286,8 @@ mod tests {
             (head.raw(), head.method(), head.target()),
             (input.as_bytes(), "GET", "/")
         );
-        let head = response("\nHTTP/1.1 200 Fine\r\n\r\n").unwrap().unwrap();
+        let head = response("\r\nHTTP/1.1 200 Fine\r\n\r\n").unwrap().unwrap();
         assert_eq!(head.reason(), "Fine");
-    }
-
-    #[test]
-    fn bare_lf_ends_a_line() {
-        for input in [
-            "GET / HTTP/1.1\nA: b\n\n",
-            "GET / HTTP/1.1\r\nA: b\r\n\n",
-            "GET / HTTP/1.1\nA: b\n\r\n",
-        ] {
-            let head = request(&format!("{input}\nrest")).unwrap().unwrap();
-            assert_eq!(head.raw(), input.as_bytes());
-            assert_eq!(lines(&head), ["A=b"]);
-        }
-    }
-
-    #[test]
-    fn a_folded_line_is_one_value_in_a_response_and_refused_in_a_request() {
-        let head = response("HTTP/1.1 200 OK\r\nA: b,\r\n\tclose\r\nC: d\r\n\r\n")
-            .unwrap()
-            .unwrap();
-        assert_eq!(lines(&head), ["A=b,\r\n\tclose", "C=d"]);
-        assert!(head.has_token("a", "close"));
-        assert_eq!(
-            request("GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n"),
-            Err(HeadError::HeaderName)
-        );
-    }
-
-    #[test]
-    fn what_is_not_a_head_is_refused() {
-        for (input, error) in [
-            ("\x16\x03\x01", HeadError::StartLine),
-            ("\rG", HeadError::NewLine),
-            ("GET\r\n\r\n", HeadError::StartLine),
-            ("GET /\r\n\r\n", HeadError::StartLine),
-            ("GET  / HTTP/1.1\r\n\r\n", HeadError::StartLine),
-            ("GET / HTTP/2.0\r\n\r\n", HeadError::Version),
-            ("GET / HTTP/1.2\r\n\r\n", HeadError::Version),
-            ("GET / HTTP/1.1\r\nA : b\r\n\r\n", HeadError::HeaderName),
-            ("GET / HTTP/1.1\r\n A: b\r\n\r\n", HeadError::HeaderName),
-            ("GET / HTTP/1.1\r\nno colon\r\n\r\n", HeadError::HeaderName),
-            ("GET / HTTP/1.1\r\nA: b\0\r\n\r\n", HeadError::HeaderValue),
-            ("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", HeadError::HeaderValue),
-        ] {
-            assert_eq!(request(input), Err(error), "{input:?}");
-        }
-        for (input, error) in [
-            ("SSH-2.0", HeadError::StartLine),
-            ("HTTP/2", HeadError::Version),
-            ("HTTP/1.1 20 OK\r\n\r\n", HeadError::Status),
-            ("HTTP/1.1 099 No\r\n\r\n", HeadError::Status),
-            ("HTTP/1.1 200 O\0K\r\n\r\n", HeadError::Status),
-            ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", HeadError::HeaderName),
-        ] {
-            assert_eq!(response(input), Err(error), "{input:?}");
-        }
     }
 
     #[test]

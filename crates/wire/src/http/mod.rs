@@ -5,9 +5,10 @@
 //! · [`BodyReader`] (where the body ends) · [`Rewrite`] (a head with a few lines changed). No I/O, no connection
 //! handling, no content codings: a body is told apart from what follows it, not decoded.
 //!
-//! Strictness: whatever could make two recipients see two different messages is refused (RFC 9112 §11.2). Bare LF as
-//! the end of a head's line is accepted (§2.2), a line folded onto the next (obs-fold, §5.2) is accepted and kept in
-//! responses and refused in requests, white space between a field's name and its colon is refused (§5.1).
+//! Strictness: whatever could make two recipients see two different messages is refused (RFC 9112 §11.2). A relay that
+//! changes nothing cannot repair it for the next one. So a line ends in CR LF and nothing else (§2.2 lets a recipient
+//! take bare LF, but the one behind it may not), no line is folded onto the next (obs-fold, §5.2), and there is no white
+//! space between a field's name and its colon (§5.1).
 
 mod error;
 mod fields;
@@ -16,6 +17,8 @@ mod framing;
 mod body;
 mod chunk;
 mod rewrite;
+#[cfg(test)]
+mod strictness;
 
 pub use body::{BodyError, BodyReader};
 pub use chunk::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};

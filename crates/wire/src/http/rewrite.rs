@@ -104,7 +104,7 @@ impl<'a> Rewrite<'a> {
                 Edit::Value(value) => replace(line.value.clone(), value),
             }
         }
-        let last_line = raw.len() - if raw.ends_with(b"\r\n") { 2 } else { 1 };
+        let last_line = raw.len() - b"\r\n".len();
         replace(last_line..last_line, b"");
         for line in &self.appended {
             out.extend_from_slice(line.name.as_bytes());
@@ -191,7 +191,7 @@ mod tests {
     use super::super::{Limits, RequestHead, ResponseHead};
     use super::*;
 
-    const INPUT: &str = "GET http://h/x HTTP/1.1\r\nhost:  h \r\nProxy-Connection: a\r\nX:1\nHOST: i\r\nY:\r\n\r\n";
+    const INPUT: &str = "GET http://h/x HTTP/1.1\r\nhost:  h \r\nProxy-Connection: a\r\nX:1\r\nHOST: i\r\nY:\r\n\r\n";
 
     fn rewritten(change: impl Fn(&mut Rewrite<'_>)) -> String {
         let head = RequestHead::parse(INPUT.as_bytes(), &Limits::default())
@@ -216,7 +216,10 @@ mod tests {
                 .set("Host", "other")
                 .append("Via", "1.1 p");
         });
-        assert_eq!(out, "GET /x HTTP/1.1\r\nhost:  other \r\nX:1\nY:\r\nVia: 1.1 p\r\n\r\n");
+        assert_eq!(
+            out,
+            "GET /x HTTP/1.1\r\nhost:  other \r\nX:1\r\nY:\r\nVia: 1.1 p\r\n\r\n"
+        );
     }
 
     #[test]
@@ -256,19 +259,22 @@ mod tests {
 
     #[test]
     fn a_response_is_rewritten_in_place_too() {
-        let input = "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nD: e\n\n";
+        let input = "HTTP/1.1 200 OK\r\nA: b c\r\nD: e\r\n\r\n";
         let head = ResponseHead::parse(input.as_bytes(), &Limits::default())
             .unwrap()
             .unwrap();
         let out = |rewrite: &mut Rewrite<'_>| String::from_utf8(rewrite.finish()).unwrap();
         assert_eq!(
             out(head.rewrite().target("/x").remove("a")),
-            "HTTP/1.1 200 OK\r\nD: e\n\n"
+            "HTTP/1.1 200 OK\r\nD: e\r\n\r\n"
         );
-        assert_eq!(out(head.rewrite().set("a", "z")), "HTTP/1.1 200 OK\r\nA: z\r\nD: e\n\n");
+        assert_eq!(
+            out(head.rewrite().set("a", "z")),
+            "HTTP/1.1 200 OK\r\nA: z\r\nD: e\r\n\r\n"
+        );
         assert_eq!(
             out(head.rewrite().append("F", "g")),
-            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nD: e\nF: g\r\n\n"
+            "HTTP/1.1 200 OK\r\nA: b c\r\nD: e\r\nF: g\r\n\r\n"
         );
     }
 

@@ -318,10 +318,6 @@ impl Hold {
         let to: Peer = self.direction.to();
         // Without context takeover each message stands for itself, and none is missed by the next.
         let missed = facts.compressed && self.takeover;
-        let verdict = match verdict {
-            Verdict::Replace(new) if new.payload.len() as u64 > cx.config.message_bytes_max => Verdict::Pass,
-            verdict => verdict,
-        };
         let fate = match verdict {
             Verdict::Pass if facts.compressed && self.diverged => {
                 cx.send(to, self.anew(facts.opcode, true, key, &plain, cx.config));

@@ -35,7 +35,7 @@ pub use output::{
 use crate::close::Close;
 use crate::deflate::{Caps, Inflater, Params};
 use crate::error::Violation;
-use crate::frame::Opcode;
+use crate::frame::{CONTROL_BYTES_MAX, Opcode};
 use crate::message::NewMessage;
 use crate::{Direction, Peer};
 use half::{Half, Stop};
@@ -71,6 +71,17 @@ pub struct Config {
     pub mask_key: fn() -> [u8; 4],
 }
 
+impl Config {
+    /// The gate where nobody judges.
+    const fn open(&self) -> Gate {
+        if self.close_on_violation {
+            Gate::Check
+        } else {
+            Gate::Open
+        }
+    }
+}
+
 /// What was agreed on for one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
@@ -89,12 +100,13 @@ pub enum GateError {
     NeedsInflater,
 }
 
-/// Why nothing was injected.
+/// Why a message of the proxy's own was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InjectError {
+pub enum Refused {
     /// A Close has gone to that peer.
     Closed,
-    /// Only text, binary, ping and pong can be injected, a ping or pong of at most 125 bytes.
+    /// Only text and binary can replace a message; text, binary, ping and pong can be injected, a ping or pong of at
+    /// most 125 bytes.
     NotAMessage,
     /// The payload is beyond the message limit.
     TooBig,
@@ -176,13 +188,8 @@ impl Session {
     /// [`Gate::Check`] where a violation must not have left in part before it is seen.
     #[must_use]
     pub fn new(config: Arc<Config>, agreed: Agreed, first_sequence: u32, now: Millis) -> Self {
-        let gate = if config.close_on_violation {
-            Gate::Check
-        } else {
-            Gate::Open
-        };
         Self {
-            halves: Direction::BOTH.map(|direction| Half::new(direction, gate, &agreed)),
+            halves: Direction::BOTH.map(|direction| Half::new(direction, config.open(), &agreed)),
             config,
             agreed,
             next_sequence: first_sequence,
@@ -202,16 +209,15 @@ impl Session {
             return;
         }
         // Bytes that reach nobody do not keep a connection alive: else a peer that never stops never ends.
-        if !self.halves[from.sends().index()].is_away() && self.gone != Some(from.other()) {
+        if !self.halves[from.index()].is_away() && self.gone != Some(from.other()) {
             self.last_activity = now;
         }
         let mut at = 0;
-        while let Err(Stop { at: stopped, rule }) = self.halves[from.sends().index()].receive(input, at, cx!(self, out))
-        {
+        while let Err(Stop { at: stopped, rule }) = self.halves[from.index()].receive(input, at, cx!(self, out)) {
             at = stopped;
             self.close(Reason::Violation(Violation { by: from, rule }), now, out);
         }
-        let half = &mut self.halves[from.sends().index()];
+        let half = &mut self.halves[from.index()];
         if self.first_close.is_none()
             && let Some(close) = half.take_close()
         {
@@ -237,7 +243,9 @@ impl Session {
             end
         };
         self.broken.get_or_insert((from, end));
-        self.halves[from.sends().index()].end(cx!(self, out));
+        let half = &mut self.halves[from.index()];
+        half.cut(cx!(self, out));
+        half.end(cx!(self, out));
         if end == End::Reset {
             // What waits can reach nobody from a peer that is gone, and nobody reads what is on its way to it.
             for half in &mut self.halves {
@@ -250,9 +258,21 @@ impl Session {
     }
 
     /// A judge has answered. An answer to a ticket that is not waiting any more changes nothing.
-    pub fn verdict(&mut self, ticket: Ticket, verdict: Verdict, now: Millis, out: &mut Vec<Output>) {
+    ///
+    /// # Errors
+    /// [`Refused`]: what should replace the message cannot; it goes on waiting for another verdict.
+    pub fn verdict(
+        &mut self,
+        ticket: Ticket,
+        verdict: Verdict,
+        now: Millis,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refused> {
+        if let Verdict::Replace(new) = &verdict {
+            self.sendable(new, !new.opcode.is_control())?;
+        }
         if self.over {
-            return;
+            return Ok(());
         }
         self.last_activity = now;
         let close = match &verdict {
@@ -271,25 +291,29 @@ impl Session {
             self.close(reason, now, out);
         }
         self.settle(out);
+        Ok(())
+    }
+
+    /// Whether a message of the proxy's own may be sent, if its kind is right here.
+    fn sendable(&self, message: &NewMessage, kind: bool) -> Result<(), Refused> {
+        let size = message.payload.len() as u64;
+        match message.opcode {
+            Opcode::Text | Opcode::Binary if kind && size <= self.config.message_bytes_max => Ok(()),
+            Opcode::Text | Opcode::Binary if kind => Err(Refused::TooBig),
+            Opcode::Ping | Opcode::Pong if kind && size <= CONTROL_BYTES_MAX => Ok(()),
+            _ => Err(Refused::NotAMessage),
+        }
     }
 
     /// Sends a message of the proxy's own to a peer: at once, or as soon as the frame or the fragmented message that
     /// is on its way there is through.
     ///
     /// # Errors
-    /// [`InjectError`]; nothing was sent.
-    pub fn inject(&mut self, to: Peer, message: NewMessage, out: &mut Vec<Output>) -> Result<(), InjectError> {
-        let control = matches!(message.opcode, Opcode::Ping | Opcode::Pong);
-        if !(control || matches!(message.opcode, Opcode::Text | Opcode::Binary))
-            || control && message.payload.len() > 125
-        {
-            return Err(InjectError::NotAMessage);
-        }
-        if message.payload.len() as u64 > self.config.message_bytes_max {
-            return Err(InjectError::TooBig);
-        }
+    /// [`Refused`]; nothing was sent.
+    pub fn inject(&mut self, to: Peer, message: NewMessage, out: &mut Vec<Output>) -> Result<(), Refused> {
+        self.sendable(&message, true)?;
         if self.over {
-            return Err(InjectError::Closed);
+            return Err(Refused::Closed);
         }
         self.halves[to.other().sends().index()].inject(message, cx!(self, out))
     }
@@ -310,11 +334,13 @@ impl Session {
     }
 
     /// Changes what happens to whole messages of a direction. `inflater` is the one that inflated the direction's
-    /// messages so far, if they passed compressed while the gate was open.
+    /// messages so far, if they passed compressed while the gate was open. Where a violation closes the connection,
+    /// [`Gate::Open`] is [`Gate::Check`].
     ///
     /// # Errors
     /// [`GateError`]; nothing was changed.
     pub fn set_gate(&mut self, direction: Direction, gate: Gate, inflater: Option<Inflater>) -> Result<(), GateError> {
+        let gate = if gate == Gate::Open { self.config.open() } else { gate };
         self.halves[direction.index()].set_gate(gate, inflater, &self.agreed)
     }
 
@@ -353,7 +379,7 @@ impl Session {
     /// Whether more of this peer's bytes may be handed in: not while as much of them is held as may be.
     #[must_use]
     pub fn wants(&self, from: Peer) -> bool {
-        !self.over && self.halves[from.sends().index()].wants(&self.config)
+        !self.over && self.halves[from.index()].wants(&self.config)
     }
 
     /// How the conversation ended; `None` while it goes on.
@@ -405,7 +431,9 @@ impl Session {
                 self.halves[direction.index()].finish(cx!(self, out));
             }
         }
-        if self.halves.iter().all(Half::is_finished) {
+        // A connection that is let go while its peer still says something is reset, which can cost the peer the Close.
+        let quiet = self.closing.is_none() || self.halves.iter().all(Half::is_quiet);
+        if quiet && self.halves.iter().all(Half::is_finished) {
             self.conclude(out);
         }
     }

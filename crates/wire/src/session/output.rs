@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::close::Close;
 use crate::error::{Rule, Violation};
-use crate::frame::Opcode;
+use crate::frame::{FrameHead, Opcode};
 use crate::message::NewMessage;
 use crate::{Direction, Peer};
 
@@ -64,7 +64,7 @@ pub struct Inspect {
 pub enum Verdict {
     /// It leaves as it came.
     Pass,
-    /// This leaves in its place. A payload beyond the message limit is not sent: the original leaves instead.
+    /// This leaves in its place: text or binary, within the message limit.
     Replace(NewMessage),
     /// It does not leave.
     Drop,
@@ -98,6 +98,23 @@ pub struct Facts {
     pub payload_bytes: u64,
     /// The first thing its sender did wrong with it.
     pub violation: Option<Rule>,
+}
+
+impl Facts {
+    /// What a message's first frame says of it, without a place in the conversation yet.
+    pub(super) const fn of(direction: Direction, head: &FrameHead) -> Self {
+        Self {
+            direction,
+            sequence: 0,
+            opcode: head.opcode,
+            compressed: false,
+            masked: head.mask.is_some(),
+            frames: 1,
+            wire_bytes: (head.head_len as u64).saturating_add(head.payload_len),
+            payload_bytes: head.payload_len,
+            violation: None,
+        }
+    }
 }
 
 /// Something that goes on record.
@@ -150,6 +167,14 @@ pub struct Span {
     pub key: Option<[u8; 4]>,
     /// How far behind the start of their frame's payload they begin.
     pub offset: u64,
+}
+
+impl Span {
+    /// Cuts it down to `most` bytes.
+    pub(super) fn keep(&mut self, most: u64) {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        self.range.end = self.range.end.min(self.range.start.saturating_add(most));
+    }
 }
 
 /// What became of a message.

@@ -11,7 +11,7 @@ use wire::frame::{FrameHead, Opcode, RSV1};
 use wire::session::Fate;
 use wire::{Direction, mask};
 
-use super::stage::{Receiver, Seen, Stage, at, inflate};
+use super::stage::{Receiver, Seen, Stage, inflate};
 
 /// Holds a session that has a record against all of it.
 pub fn hold(stage: &Stage) {
@@ -20,8 +20,8 @@ pub fn hold(stage: &Stage) {
         assert!(stage.waiting.is_empty(), "no message is left without a fate");
     }
     for direction in Direction::BOTH {
-        let said = frames(&stage.said[at(direction.from())]);
-        let got = frames(&stage.got[at(direction.to())]);
+        let said = frames(&stage.said[direction.from().index()]);
+        let got = frames(&stage.got[direction.to().index()]);
         let way = Way {
             stage,
             direction,
@@ -214,8 +214,10 @@ impl<'a> Way<'a> {
 
     /// Data, Close and other control frames may overtake each other; of one kind, all is in order.
     fn what_left_is_what_the_record_says(&self) {
-        let heads: usize = self.got.iter().map(|frame| frame.bytes.len()).sum();
-        assert_eq!(heads, self.stage.got[at(self.direction.to())].len(), "no header is cut");
+        let got = &self.stage.got[self.direction.to().index()];
+        let said = &self.stage.said[self.direction.from().index()];
+        let cut = &got[self.got.iter().map(|frame| frame.bytes.len()).sum()..];
+        assert!(said.ends_with(cut), "a header is cut only where the stream was");
         let own = self.seen(|seen| seen.fate == Fate::Injected);
         let own: Vec<Vec<u8>> = own.into_iter().map(|seen| self.own(seen)).collect();
         let data = self.leaving(&self.data, self.received(false));
@@ -295,7 +297,7 @@ impl<'a> Way<'a> {
         {
             return;
         }
-        let got = Receiver::new(self.direction, &self.stage.agreed).read(&self.stage.got[at(self.direction.to())]);
+        let got = Receiver::new(self.direction, &self.stage.agreed).read(&self.stage.got[self.direction.to().index()]);
         let got: Vec<(u8, Vec<u8>)> = got.into_iter().filter(|(opcode, _)| *opcode < 8).collect();
         let own = self.seen(|seen| seen.fate == Fate::Injected && !seen.facts.opcode.is_control());
         let mut theirs = self.received(false);

@@ -1,36 +1,11 @@
 //! Single stories, each told from beginning to end.
 
-use wire::deflate::{Deflater, Params};
 use wire::frame::{FrameHead, Opcode};
-use wire::message::NewMessage;
-use wire::session::{Agreed, Cause, Config, End, Gate, GateError, InjectError, Reason, Verdict};
+use wire::session::{Agreed, Cause, Config, End, Reason, Refused};
 use wire::{Direction, Peer};
 
-use super::stage::{Receiver, Stage, at, config, frame, text};
+use super::stage::{Receiver, close, config, frame, plain, text};
 use Peer::{Client, Server};
-
-fn plain(config: Config) -> Stage {
-    Stage::new(config, Agreed::default())
-}
-
-fn judged(agreed: Agreed) -> Stage {
-    let mut stage = Stage::new(config(), agreed);
-    for direction in Direction::BOTH {
-        stage.session.set_gate(direction, Gate::Judge, None).unwrap();
-    }
-    stage
-}
-
-fn deflate() -> Agreed {
-    Agreed {
-        deflate: Some(Params::default()),
-        unknown: false,
-    }
-}
-
-fn close(from: Peer, code: u16, reason: &str) -> Vec<u8> {
-    frame(from, true, 0, 8, &[&code.to_be_bytes()[..], reason.as_bytes()].concat())
-}
 
 #[test]
 fn a_conversation_passes_as_it_is_and_both_closes_are_on_record() {
@@ -42,7 +17,7 @@ fn a_conversation_passes_as_it_is_and_both_closes_are_on_record() {
     stage.says(Client, &close(Client, 4001, "bye"));
     assert_eq!(stage.gets(Server), close(Client, 4001, "bye"));
     stage.says(Server, &close(Server, 4001, "")).ends(Server, End::Fin);
-    assert!(stage.finished[at(Client)] && !stage.finished[at(Server)]);
+    assert!(stage.finished[Client.index()] && !stage.finished[Server.index()]);
     assert_eq!(stage.session.ending(), None);
     stage.ends(Client, End::Fin);
     let ending = stage.session.ending().unwrap();
@@ -97,7 +72,7 @@ fn a_frame_over_the_limit_is_refused_by_its_header_alone() {
         );
         stage.says(Server, &close(Server, 1009, ""));
         assert!(
-            stage.finished[at(Server)] && !stage.finished[at(Client)],
+            stage.finished[Server.index()] && !stage.finished[Client.index()],
             "the client is still heard to its end"
         );
         stage.ends(Client, End::Fin);
@@ -203,164 +178,6 @@ fn bad_utf8_is_closed_with_1007_wherever_the_fragments_are_cut() {
 }
 
 #[test]
-fn a_verdict_releases_replaces_or_drops_in_order() {
-    let mut stage = judged(Agreed::default());
-    for word in ["one", "two", "three", "four"] {
-        stage.says(Client, &text(Client, word));
-    }
-    assert_eq!(stage.gets(Server), b"");
-    let tickets: Vec<_> = stage.inspects.iter().map(|inspect| inspect.ticket).collect();
-    stage
-        .judge_ticket(tickets[3], Verdict::Pass)
-        .judge_ticket(tickets[1], Verdict::Drop);
-    assert_eq!(stage.gets(Server), b"", "the first is not decided");
-    stage.says(Client, &frame(Client, true, 0, 9, b"ping"));
-    assert_eq!(
-        stage.gets(Server),
-        frame(Client, true, 0, 9, b"ping"),
-        "control frames pass a held message"
-    );
-    stage.says(Client, &close(Client, 1000, ""));
-    assert_eq!(stage.gets(Server), b"", "a Close waits");
-    stage.judge_ticket(tickets[0], Verdict::Pass);
-    assert_eq!(stage.gets(Server), text(Client, "one"));
-    let new = NewMessage {
-        opcode: Opcode::Text,
-        payload: b"THREE".to_vec(),
-    };
-    stage.judge_ticket(tickets[2], Verdict::Replace(new));
-    assert_eq!(
-        stage.gets(Server),
-        [text(Client, "THREE"), text(Client, "four"), close(Client, 1000, "")].concat()
-    );
-    assert_eq!(
-        stage.record(),
-        [
-            r#"6 send ping "ping" sent"#,
-            r#"2 send text "one" sent"#,
-            r#"3 send text "two" dropped"#,
-            r#"4 send text "three" replaced "three""#,
-            r#"5 send text "four" sent"#,
-            "7 send close \"\\u{3}�\" sent",
-        ]
-    );
-}
-
-#[test]
-fn a_verdict_may_end_the_conversation() {
-    let mut stage = judged(Agreed::default());
-    stage
-        .says(Client, &text(Client, "evil"))
-        .says(Client, &text(Client, "more"));
-    stage.judge(Verdict::Close {
-        code: 1008,
-        reason: "policy".into(),
-    });
-    assert_eq!(stage.gets(Client), [&[0x88, 8, 0x03, 0xf0][..], b"policy"].concat());
-    assert_eq!(
-        Receiver::new(Direction::Send, &Agreed::default())
-            .read(&stage.gets(Server))
-            .len(),
-        1
-    );
-    stage
-        .says(Client, &close(Client, 1008, ""))
-        .says(Server, &close(Server, 1008, ""));
-    assert!(stage.finished == [true, true]);
-    assert_eq!(
-        stage.session.ending().unwrap().cause,
-        Cause::Proxy(Reason::Verdict {
-            code: 1008,
-            reason: "policy".into()
-        })
-    );
-    assert!(
-        stage
-            .seen
-            .iter()
-            .filter(|seen| seen.facts.opcode == Opcode::Text)
-            .all(|seen| { seen.fate == wire::session::Fate::Dropped })
-    );
-}
-
-#[test]
-fn judges_see_compressed_fragments_whole_and_a_change_never_desynchronises() {
-    let mut stage = judged(deflate());
-    let mut deflater = Deflater::new(15, true).unwrap();
-    let mut receiver = Receiver::new(Direction::Send, &deflate());
-    let words = [
-        "select the first",
-        "select the second",
-        "select the third",
-        "select the first again",
-    ];
-    let mut got = Vec::new();
-    for (i, word) in words.iter().enumerate() {
-        let mut small = Vec::new();
-        deflater.compress(word.as_bytes(), &mut small);
-        let (a, b) = small.split_at(small.len() / 2);
-        let frames = [frame(Client, false, 4, 1, a), frame(Client, true, 0, 0, b)].concat();
-        stage.says(Client, &frames);
-        assert_eq!(**stage.inspects[0].payload, *word.as_bytes());
-        if i == 1 {
-            stage.judge(Verdict::Drop);
-        } else {
-            stage.judge(Verdict::Pass);
-        }
-        let bytes = stage.gets(Server);
-        assert_eq!(
-            bytes == frames,
-            i == 0,
-            "verbatim before the divergence, anew behind it"
-        );
-        got.extend(receiver.read(&bytes));
-    }
-    assert_eq!(got, [0, 2, 3].map(|i| (1, words[i].as_bytes().to_vec())));
-}
-
-#[test]
-fn without_takeover_verbatim_relaying_resumes() {
-    let params = Params {
-        client_no_context_takeover: true,
-        ..Params::default()
-    };
-    let mut stage = judged(Agreed {
-        deflate: Some(params),
-        unknown: false,
-    });
-    let mut deflater = Deflater::new(15, false).unwrap();
-    for verdict in [Verdict::Drop, Verdict::Pass] {
-        let mut small = Vec::new();
-        deflater.compress(b"the same words", &mut small);
-        let bytes = frame(Client, true, 4, 1, &small);
-        stage.says(Client, &bytes).judge(verdict.clone());
-        assert_eq!(
-            stage.gets(Server),
-            if verdict == Verdict::Pass { bytes } else { Vec::new() }
-        );
-    }
-}
-
-#[test]
-fn nothing_compressed_passes_a_judge_unread() {
-    for payload in [&b"\xff\xff\xff"[..], b"\x00\x11\x22"] {
-        let mut stage = judged(deflate());
-        stage.says(Client, &frame(Client, true, 4, 1, payload));
-        assert_eq!(stage.inspects.len(), 0);
-        let got = Receiver::new(Direction::Send, &Agreed::default()).read(&stage.gets(Server));
-        assert_eq!(
-            (got.len(), got[0].0, &got[0].1[..2]),
-            (1, 8, &1007u16.to_be_bytes()[..])
-        );
-    }
-    let mut stage = judged(deflate());
-    let mut bomb = Vec::new();
-    Deflater::new(15, true).unwrap().compress(&vec![0; 3 << 20], &mut bomb);
-    stage.says(Server, &frame(Server, true, 4, 2, &bomb));
-    assert_eq!(&stage.gets(Client)[2..4], 1009u16.to_be_bytes());
-}
-
-#[test]
 fn an_injected_message_waits_for_the_fragmented_one_and_a_ping_for_the_frame() {
     let mut stage = plain(config());
     let first = frame(Client, false, 0, 1, b"one ");
@@ -379,118 +196,7 @@ fn an_injected_message_waits_for_the_fragmented_one_and_a_ping_for_the_frame() {
     assert_eq!(got[last.len()..][..2], [0x81, 0x84]);
     stage.inject(Client, Opcode::Binary, b"to the client").unwrap();
     assert_eq!(stage.gets(Client), frame(Server, true, 0, 2, b"to the client"));
-    assert_eq!(
-        stage.inject(Client, Opcode::Ping, &[0; 126]),
-        Err(InjectError::NotAMessage)
-    );
+    assert_eq!(stage.inject(Client, Opcode::Ping, &[0; 126]), Err(Refused::NotAMessage));
     stage.says(Server, &close(Server, 1000, ""));
-    assert_eq!(stage.inject(Client, Opcode::Text, b"late"), Err(InjectError::Closed));
-}
-
-#[test]
-fn a_drain_in_the_middle_of_a_frame_lets_the_frame_through_first() {
-    let mut stage = plain(config());
-    let bytes = frame(Server, true, 0, 2, &[1; 1000]);
-    stage.says(Server, &bytes[..500]);
-    stage.close(Reason::Drain);
-    assert!(stage.gets(Client) == bytes[..500]);
-    assert_eq!(stage.gets(Server)[..2], [0x88, 0x80 | 21]);
-    stage
-        .says(Server, &bytes[500..])
-        .says(Server, &text(Server, "too late"));
-    let got = stage.gets(Client);
-    let (rest, own) = got.split_at(bytes.len() - 500);
-    assert!(*rest == bytes[500..]);
-    assert_eq!((own.len(), &own[..4]), (23, &[0x88, 21, 0x03, 0xe9][..]));
-    assert_eq!(stage.record().last().unwrap(), r#"5 receive text "too late" dropped"#);
-    stage
-        .says(Client, &close(Client, 1001, ""))
-        .says(Server, &close(Server, 1001, ""));
-    assert_eq!(stage.finished, [true, true]);
-}
-
-#[test]
-fn silence_ends_with_1001_and_a_peer_that_never_answers_is_not_waited_for() {
-    let mut stage = plain(Config {
-        idle_ms: 1_000,
-        ..config()
-    });
-    stage.later(999);
-    assert_eq!(stage.gets(Client), b"");
-    stage.later(1);
-    assert_eq!(stage.gets(Client)[..4], [0x88, 14, 0x03, 0xe9]);
-    assert_eq!(stage.session.deadline(), Some(6_000));
-    stage.later(5_000);
-    assert_eq!(stage.finished, [true, true]);
-    assert_eq!(stage.session.ending().unwrap().cause, Cause::Proxy(Reason::Idle));
-}
-
-#[test]
-fn a_half_closed_stream_leaves_the_other_direction_open() {
-    let mut stage = plain(config());
-    stage.says(Client, &text(Client, "last")).ends(Client, End::Fin);
-    assert_eq!(stage.finished, [false, true]);
-    stage.says(Server, &text(Server, "answer"));
-    assert_eq!(stage.gets(Client), text(Server, "answer"));
-    stage.ends(Server, End::Fin);
-    assert_eq!(stage.session.ending().unwrap().cause, Cause::Broken(Client, End::Fin));
-}
-
-#[test]
-fn a_reset_reaches_the_other_peer_and_what_was_cut_is_recorded() {
-    let mut stage = plain(config());
-    let bytes = text(Client, "never finished");
-    stage.says(Client, &bytes[..10]).ends(Client, End::Reset);
-    assert_eq!(stage.aborted, [false, true]);
-    assert_eq!(stage.record(), [r#"2 send text "neve" sent (message unfinished)"#]);
-    assert_eq!(stage.seen[0].facts.wire_bytes, 10);
-    assert_eq!(stage.session.ending().unwrap().cause, Cause::Broken(Client, End::Reset));
-}
-
-#[test]
-fn a_gate_can_be_shut_on_a_living_connection() {
-    let mut stage = Stage::new(config(), deflate());
-    let mut deflater = Deflater::new(15, true).unwrap();
-    let mut small = Vec::new();
-    deflater.compress(b"seen by nobody", &mut small);
-    stage.says(Client, &frame(Client, true, 4, 1, &small));
-    assert_eq!(
-        stage.session.set_gate(Direction::Send, Gate::Judge, None),
-        Err(GateError::NeedsInflater)
-    );
-    stage.says(Server, &frame(Server, false, 0, 1, b"half"));
-    assert_eq!(
-        stage.session.set_gate(Direction::Receive, Gate::Judge, None),
-        Err(GateError::Busy)
-    );
-    stage.says(Server, &frame(Server, true, 0, 0, b""));
-    assert_eq!(stage.session.set_gate(Direction::Receive, Gate::Judge, None), Ok(()));
-    stage.gets(Client);
-    stage.says(Server, &text(Server, "held"));
-    assert_eq!(stage.gets(Client), b"");
-    stage.judge(Verdict::Pass);
-    assert_eq!(stage.session.set_gate(Direction::Receive, Gate::Open, None), Ok(()));
-    stage.says(Server, &text(Server, "free")[..4]);
-    assert_eq!(
-        stage.gets(Client),
-        [text(Server, "held"), text(Server, "free")[..4].to_vec()].concat()
-    );
-}
-
-#[test]
-fn as_much_as_may_be_held_is_asked_for_and_no_more() {
-    let mut stage = Stage::new(
-        Config {
-            held_max: 2,
-            ..config()
-        },
-        Agreed::default(),
-    );
-    stage.session.set_gate(Direction::Send, Gate::Judge, None).unwrap();
-    stage.says(Client, &text(Client, "1"));
-    assert!(stage.session.wants(Client));
-    stage.says(Client, &text(Client, "2"));
-    assert!(!stage.session.wants(Client) && stage.session.wants(Server));
-    stage.judge(Verdict::Pass);
-    assert!(stage.session.wants(Client));
+    assert_eq!(stage.inject(Client, Opcode::Text, b"late"), Err(Refused::Closed));
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wire::deflate::{Caps, Inflated, Inflater};
+use wire::deflate::{Caps, Inflated, Inflater, Params};
 use wire::frame::{FrameHead, Opcode};
 use wire::session::{
     Agreed, Bytes, Config, End, Entry, Facts, Fate, Gate, GateError, Inspect, Output, Payload, Reason, Recorded,
-    Session, Ticket, Verdict,
+    Refused, Session, Ticket, Verdict,
 };
 use wire::{Direction, Peer, mask};
 
@@ -47,6 +47,31 @@ pub fn text(from: Peer, payload: &str) -> Vec<u8> {
     frame(from, true, 0, 1, payload.as_bytes())
 }
 
+/// A session in which nobody judges.
+pub fn plain(config: Config) -> Stage {
+    Stage::new(config, Agreed::default())
+}
+
+/// One in which somebody judges both directions.
+pub fn judged(agreed: Agreed) -> Stage {
+    let mut stage = Stage::new(config(), agreed);
+    for direction in Direction::BOTH {
+        stage.session.set_gate(direction, Gate::Judge, None).unwrap();
+    }
+    stage
+}
+
+pub fn deflate() -> Agreed {
+    Agreed {
+        deflate: Some(Params::default()),
+        unknown: false,
+    }
+}
+
+pub fn close(from: Peer, code: u16, reason: &str) -> Vec<u8> {
+    frame(from, true, 0, 8, &[&code.to_be_bytes()[..], reason.as_bytes()].concat())
+}
+
 /// A message as it went on record, its parts put together.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -77,13 +102,6 @@ pub struct Stage {
     inflaters: [Inflater; 2],
 }
 
-pub const fn at(peer: Peer) -> usize {
-    match peer {
-        Peer::Client => 0,
-        Peer::Server => 1,
-    }
-}
-
 impl Stage {
     pub fn new(config: Config, agreed: Agreed) -> Self {
         let config = Arc::new(config);
@@ -106,7 +124,7 @@ impl Stage {
 
     pub fn says(&mut self, from: Peer, bytes: &[u8]) -> &mut Self {
         if self.session.ending().is_none() {
-            self.said[at(from)].extend_from_slice(bytes);
+            self.said[from.index()].extend_from_slice(bytes);
         }
         let mut out = Vec::new();
         self.session.receive(from, bytes, self.now, &mut out);
@@ -128,10 +146,16 @@ impl Stage {
     }
 
     pub fn judge_ticket(&mut self, ticket: Ticket, verdict: Verdict) -> &mut Self {
-        let mut out = Vec::new();
-        self.session.verdict(ticket, verdict, self.now, &mut out);
-        self.take(out, &[]);
+        let result = self.try_judge(ticket, verdict);
+        result.expect("a verdict that can be carried out");
         self
+    }
+
+    pub fn try_judge(&mut self, ticket: Ticket, verdict: Verdict) -> Result<(), Refused> {
+        let mut out = Vec::new();
+        let result = self.session.verdict(ticket, verdict, self.now, &mut out);
+        self.take(out, &[]);
+        result
     }
 
     pub fn close(&mut self, reason: Reason) -> &mut Self {
@@ -141,7 +165,7 @@ impl Stage {
         self
     }
 
-    pub fn inject(&mut self, to: Peer, opcode: Opcode, payload: &[u8]) -> Result<(), wire::session::InjectError> {
+    pub fn inject(&mut self, to: Peer, opcode: Opcode, payload: &[u8]) -> Result<(), wire::session::Refused> {
         let mut out = Vec::new();
         let message = wire::message::NewMessage {
             opcode,
@@ -158,7 +182,7 @@ impl Stage {
         if result != Err(GateError::NeedsInflater) || self.config.record_bytes_max.is_none() {
             return result;
         }
-        let inflater = &mut self.inflaters[at(direction.from())];
+        let inflater = &mut self.inflaters[direction.from().index()];
         let inflater = std::mem::replace(inflater, Inflater::new(15, true));
         self.session.set_gate(direction, gate, Some(inflater))
     }
@@ -173,7 +197,7 @@ impl Stage {
 
     /// Takes what a peer has got since it was last asked.
     pub fn gets(&mut self, peer: Peer) -> Vec<u8> {
-        std::mem::take(&mut self.got[at(peer)])
+        std::mem::take(&mut self.got[peer.index()])
     }
 
     /// The record in short: `2 send text "hi" sent`.
@@ -204,16 +228,16 @@ impl Stage {
             match output {
                 Output::Send { to, bytes } => {
                     assert!(
-                        !self.finished[at(to)] && !self.aborted[at(to)],
+                        !self.finished[to.index()] && !self.aborted[to.index()],
                         "nothing leaves behind the end"
                     );
                     match bytes {
-                        Bytes::Read(range) => self.got[at(to)].extend_from_slice(&input[range]),
-                        Bytes::New(bytes) => self.got[at(to)].extend_from_slice(&bytes),
+                        Bytes::Read(range) => self.got[to.index()].extend_from_slice(&input[range]),
+                        Bytes::New(bytes) => self.got[to.index()].extend_from_slice(&bytes),
                     }
                 }
-                Output::Finish { to } => assert!(!std::mem::replace(&mut self.finished[at(to)], true), "one end"),
-                Output::Abort { to } => self.aborted[at(to)] = true,
+                Output::Finish { to } => assert!(!std::mem::replace(&mut self.finished[to.index()], true), "one end"),
+                Output::Abort { to } => self.aborted[to.index()] = true,
                 Output::Inspect(inspect) => {
                     let about = (inspect.facts.direction, inspect.payload.len());
                     assert!(self.waiting.insert(inspect.ticket, about).is_none(), "one ticket each");
@@ -225,7 +249,7 @@ impl Stage {
                     span,
                     ..
                 }) => {
-                    let part = &mut self.parts[at(direction.from())][usize::from(control)];
+                    let part = &mut self.parts[direction.from().index()][usize::from(control)];
                     mask::unmask_into(part, &input[span.range], span.key, span.offset);
                 }
                 Output::Record(Entry::Message(recorded)) => self.recorded(recorded, input),
@@ -244,7 +268,7 @@ impl Stage {
             assert!(self.waiting.remove(&ticket).is_some(), "one fate for what was judged");
         }
         let held = matches!(payload, Payload::Plain(_));
-        let side = at(facts.direction.from());
+        let side = facts.direction.from().index();
         let payload = match payload {
             Payload::Plain(plain) => plain.to_vec(),
             Payload::Parts(last) => {

@@ -149,30 +149,46 @@ pub(super) fn clock(data_dir: &Path, now: Timestamp) -> Check {
     }
 }
 
-/// Whether as many files can be open as `limits.connections_max` connections need: two each.
+/// Whether as many files can be open as `limits.connections_max` connections need: two each. `framegate run` raises the
+/// soft limit to the hard one, so that it is the hard one that counts.
 pub(super) fn open_files(connections_max: usize) -> Check {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    open_files_within(&limits, connections_max)
+}
+
+/// `limits` is in the format of `/proc/PID/limits`.
+fn open_files_within(limits: &str, connections_max: usize) -> Check {
     let name = "open files";
     let need = (connections_max as u64).saturating_mul(2).saturating_add(FILES_BESIDES);
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    match soft_limit(&limits) {
-        None => Check::ok(name, "the limit is not known on this system"),
-        Some(limit) if limit < need => {
-            let seen = format!("{limit} at once, limits.connections_max = {connections_max} needs {need}");
+    let Some((soft, hard)) = file_limits(limits) else {
+        return Check::ok(name, "the limit is not known on this system");
+    };
+    let raised = if soft < hard {
+        format!(" (this shell's limit is {soft}; framegate run raises it)")
+    } else {
+        String::new()
+    };
+    match hard {
+        limit if limit < need => {
+            let seen = format!("{limit} at once{raised}, limits.connections_max = {connections_max} needs {need}");
             let fits = limit.saturating_sub(FILES_BESIDES) / 2;
-            Check::warn(name, seen).advise(format!("ulimit -n {need}, or set limits.connections_max={fits}"))
+            Check::warn(name, seen).advise(format!(
+                "raise the hard limit (as root: ulimit -Hn {need}), or set limits.connections_max={fits}"
+            ))
         }
-        Some(u64::MAX) => Check::ok(name, "as many as needed"),
-        Some(limit) => Check::ok(name, format!("{limit} at once")),
+        u64::MAX => Check::ok(name, format!("as many as needed{raised}")),
+        limit => Check::ok(name, format!("{limit} at once{raised}")),
     }
 }
 
-/// Reads the soft limit of open files in the format of `/proc/PID/limits`.
-fn soft_limit(limits: &str) -> Option<u64> {
+/// The soft and the hard limit of open files.
+fn file_limits(limits: &str) -> Option<(u64, u64)> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    match line.split_whitespace().next()? {
+    let mut words = line.split_whitespace().map(|word| match word {
         "unlimited" => Some(u64::MAX),
         number => number.parse().ok(),
-    }
+    });
+    Some((words.next()??, words.next()??))
 }
 
 /// Whether a process is there; on systems that do not list them, whether somebody listens on one of `addrs`.
@@ -238,11 +254,29 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_open_files_is_read() {
-        let limits = "Limit   Soft Limit  Hard Limit  Units\nMax open files            1024        4096       files\n";
-        assert_eq!(soft_limit(limits), Some(1024));
-        assert_eq!(soft_limit("Max open files  unlimited unlimited files"), Some(u64::MAX));
-        assert_eq!(soft_limit(""), None);
+    fn the_limit_of_open_files_is_the_one_that_run_raises_it_to() {
+        let limits = |soft: &str, hard: &str| {
+            format!(
+                "Limit   Soft Limit  Hard Limit  Units\nMax open files            {soft}        {hard}       files\n"
+            )
+        };
+        for (limits, connections_max, status, seen) in [
+            (
+                limits("1024", "4096"),
+                1000,
+                Status::Ok,
+                "4096 at once (this shell's limit is 1024;",
+            ),
+            (limits("1024", "4096"), 2016, Status::Ok, "4096 at once ("),
+            (limits("1024", "4096"), 2017, Status::Warn, "needs 4098"),
+            (limits("4096", "4096"), 1000, Status::Ok, "4096 at once"),
+            (limits("4096", "unlimited"), 10_000, Status::Ok, "as many as needed ("),
+            (String::new(), 10_000, Status::Ok, "not known"),
+        ] {
+            let check = open_files_within(&limits, connections_max);
+            assert_eq!(check.status, status, "{limits}");
+            assert!(check.seen.contains(seen), "{}", check.seen);
+        }
     }
 
     #[test]

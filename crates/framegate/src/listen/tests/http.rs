@@ -237,6 +237,68 @@ fn a_response_to_head_has_no_body_whatever_it_says() {
     server.join().unwrap();
 }
 
+#[test]
+fn a_head_that_is_cut_off_or_none_is_a_400_and_on_record() {
+    let mut proxy = Proxy::regular();
+    for (bytes, says) in [
+        (
+            "GET http://h/ HTTP/1.1\r\nHo",
+            "the client's connection ended in the middle of a request's head",
+        ),
+        ("G", "the client's connection ended in the middle of a request's head"),
+        (
+            "GET http://h/ HTTP/1.1\nHost: h\r\n\r\n",
+            "the client's request is malformed: a line ends in LF without CR",
+        ),
+        (
+            "GET http://h/ HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n",
+            "the client's request is malformed: a header value holds a control character",
+        ),
+        (
+            "GET http://h/ HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n",
+            "the client's request is malformed: a header line is folded onto the next one",
+        ),
+        (
+            "GET http://h/ HTTP/1.1\r\nHost: h\r\nContent-Length : 3\r\n\r\n",
+            "the client's request is malformed: a header line does not start with a valid name and a colon",
+        ),
+    ] {
+        let mut client = proxy.client();
+        send(&mut client, bytes);
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = read_rest(&mut client);
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        assert!(answer.contains(says), "{answer}");
+        let (error, messages) = proxy.failed();
+        assert_eq!(error, says);
+        assert_eq!(messages[0].head.as_deref(), Some(bytes));
+        assert_eq!(fact(&messages[0], "incomplete"), Some("true"));
+        assert_eq!(fact(&messages[1], "status"), Some("400"));
+    }
+    let mut nothing = proxy.client();
+    nothing.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(read_rest(&mut nothing), "");
+}
+
+#[test]
+fn a_body_with_two_readings_is_refused_before_the_server_gets_more_of_it() {
+    let mut proxy = Proxy::regular();
+    for body in ["5;a\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "0\r\nA: b\n\r\n"] {
+        let (addr, server) = server(1, |_, mut stream| {
+            read_head(&mut stream);
+            read_rest(&mut stream)
+        });
+        let mut client = proxy.client();
+        let head = format!("POST http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        send(&mut client, head + body);
+        let answer = read_rest(&mut client);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("the client's request body is malformed"), "{answer}");
+        assert_eq!(server.join().unwrap()[0], "");
+        proxy.failed();
+    }
+}
+
 /// Requests that no server gets, the status that answers them, and a word of the reason.
 fn hopeless(own: SocketAddr) -> Vec<(String, u16, &'static str)> {
     vec![
@@ -272,12 +334,12 @@ fn hopeless(own: SocketAddr) -> Vec<(String, u16, &'static str)> {
         (
             format!("GET http://{own}/ HTTP/1.1\r\nHost: h\r\n\r\n"),
             508,
-            "this proxy itself",
+            "back to this proxy itself",
         ),
         (
             format!("CONNECT {own} HTTP/1.1\r\nHost: h\r\n\r\n"),
             508,
-            "this proxy itself",
+            "back to this proxy itself",
         ),
         (
             "CONNECT h HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),

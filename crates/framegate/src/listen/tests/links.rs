@@ -109,6 +109,28 @@ fn a_server_that_talks_nonsense_is_a_502() {
         ("SSH-2.0-x\r\n", "malformed"),
         ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "malformed"),
         ("HTTP/1.1 200 OK\r\nConte", "in the middle of the response's head"),
+        ("H", "in the middle of the response's head"),
+        ("HTTP/1.1 103 Hints\r\n\r\n", "in the middle of the response's head"),
+        (
+            "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",
+            "malformed: a line ends in LF",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+            "malformed: a header line is folded",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n",
+            "malformed: a header value holds a control",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "stand together",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "more than one Content-Length",
+        ),
         ("", "without an answer"),
         (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
@@ -126,7 +148,11 @@ fn a_server_that_talks_nonsense_is_a_502() {
             &mut client,
             format!("GET http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\n{upgrade}\r\n"),
         );
-        assert!(read_rest(&mut client).starts_with("HTTP/1.1 502 "));
+        let answer = read_rest(&mut client);
+        assert!(
+            answer.contains("HTTP/1.1 502 ") && answer.contains("the server"),
+            "{answer}"
+        );
         let (error, _) = proxy.failed();
         assert!(error.contains(says), "{error}");
         let head = server.join().unwrap().remove(0);

@@ -5,6 +5,8 @@
 mod http;
 mod limits;
 mod links;
+mod loops;
+mod silence;
 mod tls;
 mod tunnels;
 mod upgrades;
@@ -50,6 +52,11 @@ impl Proxy {
     }
 
     fn with(mode: &str, threads: usize, adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_doors(&[mode.to_owned()], threads, adjust)
+    }
+
+    fn with_doors(modes: &[String], threads: usize, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let modes: Vec<_> = modes.iter().map(|mode| mode.parse().unwrap()).collect();
         let dir = tempfile::tempdir().unwrap();
         let ca = Arc::new(Ca::load_or_create(dir.path()).unwrap());
         let mut settings = Settings::default();
@@ -72,7 +79,7 @@ impl Proxy {
             stop_accepting: CancellationToken::new(),
             close_now: CancellationToken::new(),
         };
-        let listening = start(&[mode.parse().unwrap()], threads, world.clone()).unwrap();
+        let listening = start(&modes, threads, world.clone()).unwrap();
         Self {
             addr: listening.doors[0].1,
             world,

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::store::StoreError;
+use crate::store::{StoreError, schema};
 
 #[test]
 fn two_writers_are_refused_and_the_first_is_named() {
@@ -70,6 +70,42 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
         assert!(error.to_string().contains("newer framegate"), "{error}");
     }
     assert_eq!(std::fs::read(place.path()).unwrap(), before);
+}
+
+#[test]
+fn a_database_of_an_earlier_version_is_left_to_a_writer_which_brings_it_up_to_date() {
+    let place = Place::new();
+    let mut earlier = place.writer();
+    let id = conversation(&mut earlier, &["kept"], 1);
+    drop(earlier);
+    let ours = schema::MIGRATIONS.0;
+    let later: Vec<&str> = ours.iter().copied().chain(["CREATE TABLE notes (text);"]).collect();
+    let later = schema::Migrations(later.leak());
+    let before = std::fs::read(place.path()).unwrap();
+    let error = Reader::open_with(&place.path(), later).unwrap_err();
+    let version = i64::try_from(ours.len()).unwrap();
+    assert!(
+        matches!(&error, StoreError::Older { found, path } if *found == version && *path == place.path()),
+        "{error}"
+    );
+    let words = error.to_string();
+    assert!(
+        words.contains(&format!("earlier schema {version}")) && words.contains("`framegate run`"),
+        "{words}"
+    );
+    assert!(!error.is_missing() && !error.is_locked());
+    assert_eq!(std::fs::read(place.path()).unwrap(), before);
+
+    // What it advises helps, and loses nothing; then it is this version that is too old.
+    drop(Writer::open_with(&place.path(), later).unwrap());
+    let reader = Reader::open_with(&place.path(), later).unwrap();
+    assert_eq!(reader.messages(id, 0, 10).unwrap().len(), 1);
+    for error in [
+        Reader::open(&place.path()).unwrap_err(),
+        Writer::open(&place.path()).unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::Newer { .. }), "{error}");
+    }
 }
 
 #[test]
@@ -143,9 +179,15 @@ fn the_last_id_is_the_last() {
     index_all(&mut writer);
     let hits = place.reader().search("end", 1).unwrap();
     assert_eq!((hits[0].flow, hits[0].sequence), (FlowId::MAX, u32::MAX));
+    // An id that there cannot be is refused before anything is written: what was written before stays.
     let beyond = writer.next_flow_id();
-    assert!(matches!(
-        writer.open_flow(beyond, &opening()),
-        Err(StoreError::OutOfIds)
-    ));
+    assert!(writer.message(&text(FlowId::MAX, 1, "not undone")).unwrap());
+    for _ in 0..2 {
+        assert!(matches!(
+            writer.open_flow(beyond, &opening()),
+            Err(StoreError::OutOfIds)
+        ));
+    }
+    writer.commit().unwrap();
+    assert_eq!(place.reader().messages(FlowId::MAX, 0, 10).unwrap().len(), 2);
 }

@@ -1,6 +1,7 @@
-//! One direction of a session: its frames, and the cut-through speed. What the proxy itself does in a direction is in
-//! `own`.
+//! One direction of a session: its frames, and the cut-through speed. The common case has a short way of its own in
+//! `whole`; what the proxy itself does in a direction is in `own`.
 
+mod whole;
 mod own;
 
 use std::collections::VecDeque;
@@ -41,6 +42,8 @@ pub(super) struct Half {
     /// The first Close of the sender, until the session takes it.
     close: Option<Box<Close>>,
     close_seen: bool,
+    /// A Close of the sender's came behind the proxy's own.
+    answered: bool,
     /// A Close has left for the receiver.
     closed_out: bool,
     /// The proxy has ended this direction: what still comes is recorded, but does not leave.
@@ -81,6 +84,7 @@ impl Half {
             close_payload: Vec::new(),
             close: None,
             close_seen: false,
+            answered: false,
             closed_out: false,
             away: false,
             closing: None,
@@ -101,6 +105,7 @@ impl Half {
         let mut from = at;
         loop {
             if self.frame.is_none() {
+                at = self.whole_messages(input, at, cx);
                 let start = at;
                 let Some(head) = self.head(input, &mut at) else {
                     self.emit(from..start, cx);
@@ -179,17 +184,9 @@ impl Half {
     /// A frame begins: holds it against the rules and the limits, and finds its place.
     fn begin(&mut self, head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
         let flaw = self.flaw(&head, cx.agreed);
-        let wire_bytes = u64::from(head.head_len).saturating_add(head.payload_len);
         let mut facts = Facts {
-            direction: self.direction,
-            sequence: 0,
-            opcode: head.opcode,
-            compressed: false,
-            masked: head.mask.is_some(),
-            frames: 1,
-            wire_bytes,
-            payload_bytes: head.payload_len,
             violation: flaw,
+            ..Facts::of(self.direction, &head)
         };
         let control = head.opcode.is_control();
         let so_far = match &self.message {
@@ -326,8 +323,7 @@ impl Half {
         {
             // What the record does not want of a long message is not even copied.
             let before = message.payload_bytes - frame.head.payload_len + offset;
-            let kept = usize::try_from(kept_max.saturating_sub(before)).unwrap_or(usize::MAX);
-            span.range.end = span.range.end.min(span.range.start.saturating_add(kept));
+            span.keep(kept_max.saturating_sub(before));
         }
         if span.range.is_empty() {
             return Ok(None);
@@ -364,6 +360,7 @@ impl Half {
             let flaw = close::flaw(&payload);
             facts.violation = facts.violation.or(flaw);
             stop = flaw.filter(|_| cx.config.close_on_violation && !self.away);
+            self.answered |= self.away;
             if !self.close_seen {
                 self.close_seen = true;
                 self.close = Some(Box::new(Close::parse(&payload)));

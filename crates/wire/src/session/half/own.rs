@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::super::gate::{Gate, Hold};
 use super::super::output::{Facts, Fate, Output, Payload, Recorded, Ticket, Verdict};
-use super::super::{Agreed, Config, Cx, GateError, InjectError};
+use super::super::{Agreed, Config, Cx, GateError, Refused};
 use super::Half;
 use crate::Direction;
-use crate::close::{Close, REASON_BYTES_MAX};
+use crate::close::Close;
 use crate::deflate::Inflater;
 use crate::error::Rule;
 use crate::frame::{FrameHead, HEAD_BYTES_MAX, Opcode};
@@ -30,6 +30,14 @@ impl Half {
         }
         if let Some(close) = self.closing.take() {
             self.close_now(&close, cx);
+        }
+    }
+
+    /// The sender's stream has ended inside a header: what came of it is passed on too.
+    pub(in crate::session) fn cut(&mut self, cx: &mut Cx<'_>) {
+        let partial = std::mem::take(&mut self.partial_len);
+        if partial > 0 && self.hold.is_none() && !self.away {
+            cx.send(self.to(), self.partial[..usize::from(partial)].to_vec());
         }
     }
 
@@ -108,18 +116,11 @@ impl Half {
             return;
         }
         self.closed_out = true;
-        let mut payload = Vec::new();
-        if let Some(code) = close.code {
-            payload.extend_from_slice(&code.to_be_bytes());
-            payload.extend_from_slice(&close.reason.as_bytes()[..close.reason.floor_char_boundary(REASON_BYTES_MAX)]);
-        }
-        self.send_own(
-            &NewMessage {
-                opcode: Opcode::Close,
-                payload,
-            },
-            cx,
-        );
+        let close = NewMessage {
+            opcode: Opcode::Close,
+            payload: close.payload(),
+        };
+        self.send_own(&close, cx);
     }
 
     /// Sends a message of the proxy's own, uncompressed, as one frame.
@@ -148,9 +149,9 @@ impl Half {
         });
     }
 
-    pub(in crate::session) fn inject(&mut self, message: NewMessage, cx: &mut Cx<'_>) -> Result<(), InjectError> {
+    pub(in crate::session) fn inject(&mut self, message: NewMessage, cx: &mut Cx<'_>) -> Result<(), Refused> {
         if self.closed_out || self.closing.is_some() || self.finished {
-            return Err(InjectError::Closed);
+            return Err(Refused::Closed);
         }
         let open = self.hold.is_none();
         if open && (self.frame.is_some() || self.message.is_some() && !message.opcode.is_control()) {
@@ -205,6 +206,12 @@ impl Half {
     /// The sender will say nothing more that matters.
     pub(in crate::session) const fn is_through(&self) -> bool {
         self.close_seen || self.ended
+    }
+
+    /// The sender has nothing on its way that could meet a connection which is not there any more: it has answered the
+    /// proxy's Close, or ended its stream.
+    pub(in crate::session) const fn is_quiet(&self) -> bool {
+        self.answered || self.ended
     }
 
     /// The receiver has had a Close, or can get none.

@@ -1,0 +1,164 @@
+//! One direction of a flow on the recorder's side: payloads put together and inflated, and what becomes of those that
+//! cannot be read. Knows nothing of rows.
+
+use std::borrow::Cow;
+
+use wire::deflate::{Caps, InflateError, Inflated, Inflater};
+use wire::error::Rule;
+
+/// What is under way in one direction.
+#[derive(Debug, Default)]
+pub(super) struct Half {
+    /// The data message under way, as far as it is kept.
+    data: Inflated,
+    /// The control frame under way.
+    control: Vec<u8>,
+    inflater: Option<Inflater>,
+    /// Window bits and context takeover of its sender.
+    params: Option<(u8, bool)>,
+    /// Inflating failed inside the message under way: what it had inflated to before stays, and the rest is let go.
+    broke: Option<InflateError>,
+    /// Under context takeover, why no compressed message can be read from the next one on.
+    unread: Option<Unread>,
+}
+
+/// Why the window that a message refers to is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unread {
+    /// A message before it does not inflate.
+    Corrupt,
+    /// A message before it inflates so far that the inflater was given up.
+    Bomb,
+    /// A message before it was not handed to the recorder.
+    Shed,
+}
+
+/// A data message as it goes on record.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    pub(super) bytes: Vec<u8>,
+    /// Bytes of the whole payload, as far as that is known.
+    pub(super) size: u64,
+    /// `bytes` are not all.
+    pub(super) truncated: bool,
+    /// `bytes` are compressed still.
+    pub(super) raw: bool,
+    /// What is wrong with it.
+    pub(super) flag: Option<Cow<'static, str>>,
+}
+
+impl Half {
+    /// Says that messages may come compressed.
+    pub(super) fn deflate(&mut self, window_bits: u8, takeover: bool) {
+        self.params = Some((window_bits, takeover));
+    }
+
+    /// Whether nothing has come yet of the message, or control frame, under way.
+    pub(super) fn is_empty(&self, control: bool) -> bool {
+        if control {
+            self.control.is_empty()
+        } else {
+            self.data.bytes.is_empty() && self.data.size == 0
+        }
+    }
+
+    /// The next bytes of what is under way.
+    pub(super) fn add(&mut self, control: bool, compressed: bool, bytes: &[u8], caps: &Caps) {
+        if control {
+            let room = caps.keep_bytes_max.saturating_sub(self.control.len());
+            self.control.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        } else if !compressed || self.unread.is_some() {
+            let room = caps.keep_bytes_max.saturating_sub(self.data.bytes.len());
+            self.data.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.data.size += bytes.len() as u64;
+        } else if self.broke.is_none() {
+            let (bits, takeover) = self.params();
+            let inflater = self
+                .inflater
+                .get_or_insert_with(|| Inflater::new(bits, takeover).reading_on());
+            self.broke = inflater.push(bytes, caps, &mut self.data).err();
+        }
+    }
+
+    /// Ends the control frame under way.
+    pub(super) fn finish_control(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.control)
+    }
+
+    /// Ends the data message under way, which had so many bytes of payload on the wire.
+    pub(super) fn finish(&mut self, compressed: bool, payload_bytes: u64, caps: &Caps) -> Assembled {
+        if compressed && self.unread.is_none() && self.broke.is_none() {
+            self.broke = self
+                .inflater
+                .as_mut()
+                .and_then(|inflater| inflater.finish(caps, &mut self.data).err());
+        }
+        let Inflated { bytes, size, .. } = std::mem::take(&mut self.data);
+        let raw = compressed && self.unread.is_some();
+        let broke = self.broke.take();
+        let flag = if raw {
+            self.unread.map(|why| why.words().into())
+        } else if let Some(error) = broke {
+            Some(Rule::from(error).words().into())
+        } else if compressed && size > caps.message_bytes_max {
+            Some(Rule::MessageTooBig.words().into())
+        } else {
+            None
+        };
+        if let Some(error) = broke {
+            self.give_up(match error {
+                InflateError::Corrupt => Unread::Corrupt,
+                InflateError::TooBig | InflateError::Ratio => Unread::Bomb,
+            });
+        }
+        let size = if compressed && !raw && broke.is_none() {
+            size
+        } else {
+            size.max(payload_bytes)
+        };
+        Assembled {
+            truncated: broke.is_some() || (bytes.len() as u64) < size,
+            bytes,
+            size,
+            raw,
+            flag,
+        }
+    }
+
+    /// What was under way was not handed over to its end, or something before it was not: data, control frames or
+    /// both. `compressed`: a compressed message was among it.
+    pub(super) fn lost(&mut self, data: bool, control: bool, compressed: bool) {
+        if control {
+            self.control = Vec::new();
+        }
+        if data {
+            self.data = Inflated::default();
+            self.broke = None;
+        }
+        if compressed {
+            self.give_up(Unread::Shed);
+        }
+    }
+
+    /// The inflater has not seen all of a message. Without context takeover the next one stands for itself.
+    fn give_up(&mut self, why: Unread) {
+        self.inflater = None;
+        if self.params().1 {
+            self.unread.get_or_insert(why);
+        }
+    }
+
+    fn params(&self) -> (u8, bool) {
+        self.params.unwrap_or((15, true))
+    }
+}
+
+impl Unread {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Corrupt => Rule::CorruptDeflate.words(),
+            Self::Bomb => "not inflated: a message before it inflates beyond the ratio limit",
+            Self::Shed => "not inflated: a message before it is not on record",
+        }
+    }
+}

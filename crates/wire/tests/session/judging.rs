@@ -1,0 +1,253 @@
+//! Stories of held messages: verdicts in any order, re-encoding, and gates that are shut and opened.
+
+use wire::Direction;
+use wire::Peer::{Client, Server};
+use wire::deflate::{Deflater, Params};
+use wire::frame::Opcode;
+use wire::message::NewMessage;
+use wire::session::{Agreed, Cause, Config, Gate, GateError, Reason, Refused, Verdict};
+
+use super::stage::{Receiver, Stage, close, config, deflate, frame, judged, plain, text};
+
+#[test]
+fn a_verdict_releases_replaces_or_drops_in_order() {
+    let mut stage = judged(Agreed::default());
+    for word in ["one", "two", "three", "four"] {
+        stage.says(Client, &text(Client, word));
+    }
+    assert_eq!(stage.gets(Server), b"");
+    let tickets: Vec<_> = stage.inspects.iter().map(|inspect| inspect.ticket).collect();
+    stage
+        .judge_ticket(tickets[3], Verdict::Pass)
+        .judge_ticket(tickets[1], Verdict::Drop);
+    assert_eq!(stage.gets(Server), b"", "the first is not decided");
+    stage.says(Client, &frame(Client, true, 0, 9, b"ping"));
+    assert_eq!(
+        stage.gets(Server),
+        frame(Client, true, 0, 9, b"ping"),
+        "control frames pass a held message"
+    );
+    stage.says(Client, &close(Client, 1000, ""));
+    assert_eq!(stage.gets(Server), b"", "a Close waits");
+    stage.judge_ticket(tickets[0], Verdict::Pass);
+    assert_eq!(stage.gets(Server), text(Client, "one"));
+    let new = NewMessage {
+        opcode: Opcode::Text,
+        payload: b"THREE".to_vec(),
+    };
+    stage.judge_ticket(tickets[2], Verdict::Replace(new));
+    assert_eq!(
+        stage.gets(Server),
+        [text(Client, "THREE"), text(Client, "four"), close(Client, 1000, "")].concat()
+    );
+    assert_eq!(
+        stage.record(),
+        [
+            r#"6 send ping "ping" sent"#,
+            r#"2 send text "one" sent"#,
+            r#"3 send text "two" dropped"#,
+            r#"4 send text "three" replaced "three""#,
+            r#"5 send text "four" sent"#,
+            "7 send close \"\\u{3}�\" sent",
+        ]
+    );
+}
+
+#[test]
+fn a_verdict_may_end_the_conversation() {
+    let mut stage = judged(Agreed::default());
+    stage
+        .says(Client, &text(Client, "evil"))
+        .says(Client, &text(Client, "more"));
+    stage.judge(Verdict::Close {
+        code: 1008,
+        reason: "policy".into(),
+    });
+    assert_eq!(stage.gets(Client), [&[0x88, 8, 0x03, 0xf0][..], b"policy"].concat());
+    assert_eq!(
+        Receiver::new(Direction::Send, &Agreed::default())
+            .read(&stage.gets(Server))
+            .len(),
+        1
+    );
+    stage
+        .says(Client, &close(Client, 1008, ""))
+        .says(Server, &close(Server, 1008, ""));
+    assert!(stage.finished == [true, true]);
+    assert_eq!(
+        stage.session.ending().unwrap().cause,
+        Cause::Proxy(Reason::Verdict {
+            code: 1008,
+            reason: "policy".into()
+        })
+    );
+    assert!(
+        stage
+            .seen
+            .iter()
+            .filter(|seen| seen.facts.opcode == Opcode::Text)
+            .all(|seen| { seen.fate == wire::session::Fate::Dropped })
+    );
+}
+
+#[test]
+fn judges_see_compressed_fragments_whole_and_a_change_never_desynchronises() {
+    let mut stage = judged(deflate());
+    let mut deflater = Deflater::new(15, true).unwrap();
+    let mut receiver = Receiver::new(Direction::Send, &deflate());
+    let words = [
+        "select the first",
+        "select the second",
+        "select the third",
+        "select the first again",
+    ];
+    let mut got = Vec::new();
+    for (i, word) in words.iter().enumerate() {
+        let mut small = Vec::new();
+        deflater.compress(word.as_bytes(), &mut small);
+        let (a, b) = small.split_at(small.len() / 2);
+        let frames = [frame(Client, false, 4, 1, a), frame(Client, true, 0, 0, b)].concat();
+        stage.says(Client, &frames);
+        assert_eq!(**stage.inspects[0].payload, *word.as_bytes());
+        if i == 1 {
+            stage.judge(Verdict::Drop);
+        } else {
+            stage.judge(Verdict::Pass);
+        }
+        let bytes = stage.gets(Server);
+        assert_eq!(
+            bytes == frames,
+            i == 0,
+            "verbatim before the divergence, anew behind it"
+        );
+        got.extend(receiver.read(&bytes));
+    }
+    assert_eq!(got, [0, 2, 3].map(|i| (1, words[i].as_bytes().to_vec())));
+}
+
+#[test]
+fn without_takeover_verbatim_relaying_resumes() {
+    let params = Params {
+        client_no_context_takeover: true,
+        ..Params::default()
+    };
+    let mut stage = judged(Agreed {
+        deflate: Some(params),
+        unknown: false,
+    });
+    let mut deflater = Deflater::new(15, false).unwrap();
+    for verdict in [Verdict::Drop, Verdict::Pass] {
+        let mut small = Vec::new();
+        deflater.compress(b"the same words", &mut small);
+        let bytes = frame(Client, true, 4, 1, &small);
+        stage.says(Client, &bytes).judge(verdict.clone());
+        assert_eq!(
+            stage.gets(Server),
+            if verdict == Verdict::Pass { bytes } else { Vec::new() }
+        );
+    }
+}
+
+#[test]
+fn nothing_compressed_passes_a_judge_unread() {
+    for payload in [&b"\xff\xff\xff"[..], b"\x00\x11\x22"] {
+        let mut stage = judged(deflate());
+        stage.says(Client, &frame(Client, true, 4, 1, payload));
+        assert_eq!(stage.inspects.len(), 0);
+        let got = Receiver::new(Direction::Send, &Agreed::default()).read(&stage.gets(Server));
+        assert_eq!(
+            (got.len(), got[0].0, &got[0].1[..2]),
+            (1, 8, &1007u16.to_be_bytes()[..])
+        );
+    }
+    let mut stage = judged(deflate());
+    let mut bomb = Vec::new();
+    Deflater::new(15, true).unwrap().compress(&vec![0; 3 << 20], &mut bomb);
+    stage.says(Server, &frame(Server, true, 4, 2, &bomb));
+    assert_eq!(&stage.gets(Client)[2..4], 1009u16.to_be_bytes());
+}
+
+#[test]
+fn a_gate_can_be_shut_on_a_living_connection() {
+    let mut stage = Stage::new(config(), deflate());
+    let mut deflater = Deflater::new(15, true).unwrap();
+    let mut small = Vec::new();
+    deflater.compress(b"seen by nobody", &mut small);
+    stage.says(Client, &frame(Client, true, 4, 1, &small));
+    assert_eq!(
+        stage.session.set_gate(Direction::Send, Gate::Judge, None),
+        Err(GateError::NeedsInflater)
+    );
+    stage.says(Server, &frame(Server, false, 0, 1, b"half"));
+    assert_eq!(
+        stage.session.set_gate(Direction::Receive, Gate::Judge, None),
+        Err(GateError::Busy)
+    );
+    stage.says(Server, &frame(Server, true, 0, 0, b""));
+    assert_eq!(stage.session.set_gate(Direction::Receive, Gate::Judge, None), Ok(()));
+    stage.gets(Client);
+    stage.says(Server, &text(Server, "held"));
+    assert_eq!(stage.gets(Client), b"");
+    stage.judge(Verdict::Pass);
+    assert_eq!(stage.session.set_gate(Direction::Receive, Gate::Open, None), Ok(()));
+    stage.says(Server, &text(Server, "free")[..4]);
+    assert_eq!(
+        stage.gets(Client),
+        [text(Server, "held"), text(Server, "free")[..4].to_vec()].concat()
+    );
+}
+
+#[test]
+fn as_much_as_may_be_held_is_asked_for_and_no_more() {
+    let mut stage = plain(Config {
+        held_max: 2,
+        ..config()
+    });
+    stage.session.set_gate(Direction::Send, Gate::Judge, None).unwrap();
+    stage.says(Client, &text(Client, "1"));
+    assert!(stage.session.wants(Client));
+    stage.says(Client, &text(Client, "2"));
+    assert!(!stage.session.wants(Client) && stage.session.wants(Server));
+    stage.judge(Verdict::Pass);
+    assert!(stage.session.wants(Client));
+}
+
+#[test]
+fn a_replacement_that_cannot_be_sent_is_refused_and_the_message_waits_on() {
+    let mut stage = plain(Config {
+        message_bytes_max: 200,
+        ..config()
+    });
+    stage.session.set_gate(Direction::Send, Gate::Judge, None).unwrap();
+    stage.says(Client, &text(Client, "secret"));
+    let ticket = stage.inspects[0].ticket;
+    for (opcode, len, refused) in [
+        (Opcode::Text, 201, Refused::TooBig),
+        (Opcode::Close, 2, Refused::NotAMessage),
+        (Opcode::Ping, 2, Refused::NotAMessage),
+        (Opcode::Continuation, 2, Refused::NotAMessage),
+    ] {
+        let new = NewMessage {
+            opcode,
+            payload: vec![b'x'; len],
+        };
+        let mut out = Vec::new();
+        let verdict = stage.session.verdict(ticket, Verdict::Replace(new), 0, &mut out);
+        assert_eq!((verdict, out), (Err(refused), Vec::new()), "{opcode:?}");
+    }
+    stage.judge(Verdict::Drop);
+    assert_eq!(stage.gets(Server), b"");
+    assert_eq!(stage.record(), [r#"2 send text "secret" dropped"#]);
+}
+
+#[test]
+fn where_a_violation_closes_an_open_gate_still_checks() {
+    let mut stage = plain(Config {
+        close_on_violation: true,
+        ..config()
+    });
+    stage.session.set_gate(Direction::Send, Gate::Judge, None).unwrap();
+    stage.session.set_gate(Direction::Send, Gate::Open, None).unwrap();
+    stage.says(Client, &frame(Client, false, 0, 1, b"held until it is whole"));
+    assert_eq!(stage.gets(Server), b"");
+}

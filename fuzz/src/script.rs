@@ -39,7 +39,7 @@ impl<'a> Script<'a> {
     /// A payload: a byte below 200 is its length, and it is in the script; others name a length that is much to
     /// write down, and a byte to fill it with.
     pub(crate) fn payload(&mut self) -> Vec<u8> {
-        const LENGTHS: [usize; 8] = [125, 126, 127, 300, 1_000, 5_000, 65_535, 65_536];
+        const LENGTHS: [usize; 8] = [125, 126, 127, 300, 1_000, 5_000, 300, 65_536];
         match self.byte() {
             len @ 0..200 => self.take(usize::from(len)).to_vec(),
             code => vec![self.byte(); LENGTHS[usize::from(code) % LENGTHS.len()]],

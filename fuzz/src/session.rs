@@ -7,7 +7,8 @@ mod cast;
 #[allow(
     dead_code,
     unreachable_pub,
-    reason = "the session's own tests use all of it, and it is public there"
+    clippy::unwrap_used,
+    reason = "it is a stage of the session's own tests"
 )]
 #[path = "../../crates/wire/tests/session/stage.rs"]
 mod stage;
@@ -16,6 +17,7 @@ mod stage;
 mod invariants;
 
 use wire::deflate::Params;
+use wire::error::Rule;
 use wire::frame::Opcode;
 use wire::message::NewMessage;
 use wire::session::{Agreed, Config, End, Gate, Reason, Ticket, Verdict};
@@ -23,7 +25,7 @@ use wire::{Direction, Peer};
 
 use crate::script::Script;
 use cast::Cast;
-use stage::Stage;
+use stage::{Seen, Stage};
 
 /// Bytes that may be said in one script: what is long is made up of few bytes of the script.
 const SAID_BYTES_MAX: usize = 400_000;
@@ -302,8 +304,20 @@ impl Play {
     }
 }
 
+/// What is inside a compressed message is wrong.
+fn is_flawed_inside(seen: &Seen) -> bool {
+    let inside = |rule: Rule| rule.is_limit() || matches!(rule, Rule::CorruptDeflate | Rule::InvalidUtf8);
+    seen.facts.compressed && seen.facts.violation.is_some_and(inside)
+}
+
 /// However the bytes are cut, the same leaves and the same is on record.
 fn compare(first: &Stage, second: &Stage) {
+    let flawed = [first, second].map(|stage| stage.seen.iter().any(is_flawed_inside));
+    assert_eq!(flawed[0], flawed[1], "a flaw is seen in any pieces");
+    if flawed[0] || first.agreed.deflate.is_some() && first.config.record_bytes_max.is_none() {
+        // Which of a compressed message's flaws is met first depends on the steps in which it is inflated.
+        return;
+    }
     assert!(first.got == second.got, "the same bytes leave");
     assert_eq!(first.session.ending(), second.session.ending());
     assert_eq!((first.finished, first.aborted), (second.finished, second.aborted));

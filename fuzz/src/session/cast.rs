@@ -71,6 +71,7 @@ impl Cast {
         }
         let mut opcode = 1 + (flags & 1);
         let size = if size == 0 { payload.len() } else { size };
+        let size = size.max(payload.len() / 50);
         let count = payload.len().div_ceil(size.max(1)).max(1);
         let out = &mut self.pending[peer.index()];
         for part in 0..count {

@@ -214,10 +214,11 @@ impl<'a> Way<'a> {
 
     /// Data, Close and other control frames may overtake each other; of one kind, all is in order.
     fn what_left_is_what_the_record_says(&self) {
-        let got = &self.stage.got[self.direction.to().index()];
         let said = &self.stage.said[self.direction.from().index()];
-        let cut = &got[self.got.iter().map(|frame| frame.bytes.len()).sum()..];
-        assert!(said.ends_with(cut), "a header is cut only where the stream was");
+        assert!(
+            said.ends_with(self.cut_header()),
+            "a header is cut only where the stream was"
+        );
         let own = self.seen(|seen| seen.fate == Fate::Injected);
         let own: Vec<Vec<u8>> = own.into_iter().map(|seen| self.own(seen)).collect();
         let data = self.leaving(&self.data, self.received(false));
@@ -246,6 +247,12 @@ impl<'a> Way<'a> {
             );
         }
         self.far_end_decodes();
+    }
+
+    /// What was got behind the last frame.
+    fn cut_header(&self) -> &'a [u8] {
+        let frames = self.got.iter().map(|frame| frame.bytes.len()).sum();
+        &self.stage.got[self.direction.to().index()][frames..]
     }
 
     /// A frame of the proxy's own, as it leaves.
@@ -293,6 +300,7 @@ impl<'a> Way<'a> {
             || self.stage.config.record_bytes_max != Some(u64::MAX)
             || self.stage.session.ending().is_none()
             || self.got.iter().any(Frame::is_cut)
+            || !self.cut_header().is_empty()
             || self.got.last().is_some_and(|frame| !frame.head.fin)
         {
             return;

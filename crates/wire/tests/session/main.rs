@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, unreachable_pub)]
 
 mod stage;
+mod invariants;
 mod playbook;
 mod judging;
 mod ends;

@@ -6,6 +6,7 @@ use wire::message::NewMessage;
 use wire::session::{Agreed, Config, Fate, Gate, Verdict};
 use wire::{Direction, Peer};
 
+use super::invariants;
 use super::stage::{Receiver, Stage, config, frame};
 
 /// A small generator of the splitmix kind: the same seed, the same story, on every machine.
@@ -123,23 +124,8 @@ fn perform(
             at[i] += piece;
         }
         meanwhile(dice, stage);
-        let mut numbers: Vec<u32> = stage.seen.iter().map(|seen| seen.facts.sequence).collect();
-        numbers.sort_unstable();
-        assert!(
-            numbers.windows(2).all(|pair| pair[0] < pair[1]),
-            "every message has one record: {numbers:?}"
-        );
+        invariants::gap_free(stage);
     }
-}
-
-fn gap_free(stage: &Stage) {
-    let mut numbers: Vec<u32> = stage.seen.iter().map(|seen| seen.facts.sequence).collect();
-    numbers.sort_unstable();
-    assert_eq!(
-        numbers,
-        (2..2 + numbers.len() as u32).collect::<Vec<_>>(),
-        "the sequence has no gap"
-    );
 }
 
 /// Nobody judges: whatever comes, however it is cut, leaves as it came.
@@ -157,7 +143,7 @@ fn cut_through(seed: u64) {
     let mut stage = Stage::new(whole.clone(), agreed);
     perform(&mut dice, &mut stage, &bytes, |_, _| {});
     assert!(stage.got[1] == bytes[0] && stage.got[0] == bytes[1], "byte for byte");
-    gap_free(&stage);
+    invariants::hold(&stage);
     let mut at_once = Stage::new(whole, agreed);
     at_once.says(Peer::Client, &bytes[0]).says(Peer::Server, &bytes[1]);
     for direction in Direction::BOTH {
@@ -208,7 +194,7 @@ fn judged(seed: u64) {
         agreed,
     );
     for direction in Direction::BOTH {
-        stage.session.set_gate(direction, Gate::Judge, None).unwrap();
+        stage.gate(direction, Gate::Judge).unwrap();
     }
     let tame = dice.one_in(3);
     let act = |dice: &mut Dice, stage: &mut Stage| {
@@ -231,7 +217,7 @@ fn judged(seed: u64) {
     while !stage.inspects.is_empty() {
         stage.judge(Verdict::Pass);
     }
-    gap_free(&stage);
+    invariants::hold(&stage);
     for (i, direction) in Direction::BOTH.into_iter().enumerate() {
         let mut expected = Vec::new();
         let mut mine: Vec<_> = stage
@@ -285,7 +271,7 @@ fn strict(seed: u64) {
         .ends(Peer::Server, wire::session::End::Fin);
     stage.later(60_000);
     assert!(stage.session.ending().is_some());
-    gap_free(&stage);
+    invariants::hold(&stage);
     for (i, direction) in Direction::BOTH.into_iter().enumerate() {
         let got = Receiver::new(direction, &agreed).read(&stage.got[1 - i]);
         let closes = got.iter().filter(|(opcode, _)| *opcode == 8).count();

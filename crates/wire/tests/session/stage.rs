@@ -1,11 +1,13 @@
 //! A stage for sessions: sends in what peers say, collects what the other one gets and what goes on record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wire::deflate::{Caps, Inflated, Inflater, Params};
 use wire::frame::{FrameHead, Opcode};
 use wire::session::{
-    Agreed, Bytes, Config, End, Entry, Facts, Fate, Gate, Inspect, Output, Payload, Reason, Recorded, Session, Verdict,
+    Agreed, Bytes, Config, End, Entry, Facts, Fate, Gate, GateError, Inspect, Output, Payload, Reason, Recorded,
+    Refused, Session, Ticket, Verdict,
 };
 use wire::{Direction, Peer, mask};
 
@@ -76,42 +78,54 @@ pub struct Seen {
     pub facts: Facts,
     pub payload: Vec<u8>,
     pub fate: Fate,
+    /// It was held until it was whole.
+    pub held: bool,
 }
 
 /// A session with everything that came of it.
 pub struct Stage {
     pub session: Session,
+    pub config: Arc<Config>,
+    pub agreed: Agreed,
     pub now: u64,
+    /// What each peer has said while the conversation went on.
+    pub said: [Vec<u8>; 2],
     /// What each peer has got: client, server.
     pub got: [Vec<u8>; 2],
     pub finished: [bool; 2],
     pub aborted: [bool; 2],
     pub seen: Vec<Seen>,
     pub inspects: Vec<Inspect>,
+    /// The messages that were shown to a judge and are not on record yet: their direction and their size.
+    pub waiting: BTreeMap<Ticket, (Direction, usize)>,
     parts: [[Vec<u8>; 2]; 2],
     inflaters: [Inflater; 2],
 }
 
 impl Stage {
     pub fn new(config: Config, agreed: Agreed) -> Self {
-        let params = agreed.deflate.unwrap_or_default();
+        let config = Arc::new(config);
         Self {
-            session: Session::new(Arc::new(config), agreed, 2, 0),
+            session: Session::new(Arc::clone(&config), agreed, 2, 0),
+            config,
+            agreed,
             now: 0,
+            said: Default::default(),
             got: Default::default(),
             finished: [false; 2],
             aborted: [false; 2],
             seen: Vec::new(),
             inspects: Vec::new(),
+            waiting: BTreeMap::new(),
             parts: Default::default(),
-            inflaters: [
-                Inflater::new(params.client_max_window_bits, !params.client_no_context_takeover),
-                Inflater::new(params.server_max_window_bits, !params.server_no_context_takeover),
-            ],
+            inflaters: Direction::BOTH.map(|direction| Receiver::inflater(direction, &agreed)),
         }
     }
 
     pub fn says(&mut self, from: Peer, bytes: &[u8]) -> &mut Self {
+        if self.session.ending().is_none() {
+            self.said[from.index()].extend_from_slice(bytes);
+        }
         let mut out = Vec::new();
         self.session.receive(from, bytes, self.now, &mut out);
         self.take(out, bytes);
@@ -131,13 +145,17 @@ impl Stage {
         self.judge_ticket(ticket, verdict)
     }
 
-    pub fn judge_ticket(&mut self, ticket: wire::session::Ticket, verdict: Verdict) -> &mut Self {
-        let mut out = Vec::new();
-        self.session
-            .verdict(ticket, verdict, self.now, &mut out)
-            .expect("a verdict that can be carried out");
-        self.take(out, &[]);
+    pub fn judge_ticket(&mut self, ticket: Ticket, verdict: Verdict) -> &mut Self {
+        let result = self.try_judge(ticket, verdict);
+        result.expect("a verdict that can be carried out");
         self
+    }
+
+    pub fn try_judge(&mut self, ticket: Ticket, verdict: Verdict) -> Result<(), Refused> {
+        let mut out = Vec::new();
+        let result = self.session.verdict(ticket, verdict, self.now, &mut out);
+        self.take(out, &[]);
+        result
     }
 
     pub fn close(&mut self, reason: Reason) -> &mut Self {
@@ -156,6 +174,17 @@ impl Stage {
         let result = self.session.inject(to, message, &mut out);
         self.take(out, &[]);
         result
+    }
+
+    /// Changes a gate, and hands over the inflater that has seen what passed, if that is asked for.
+    pub fn gate(&mut self, direction: Direction, gate: Gate) -> Result<(), GateError> {
+        let result = self.session.set_gate(direction, gate, None);
+        if result != Err(GateError::NeedsInflater) || self.config.record_bytes_max.is_none() {
+            return result;
+        }
+        let inflater = &mut self.inflaters[direction.from().index()];
+        let inflater = std::mem::replace(inflater, Inflater::new(15, true));
+        self.session.set_gate(direction, gate, Some(inflater))
     }
 
     pub fn later(&mut self, millis: u64) -> &mut Self {
@@ -198,7 +227,10 @@ impl Stage {
         for output in out {
             match output {
                 Output::Send { to, bytes } => {
-                    assert!(!self.finished[to.index()], "nothing leaves behind the end");
+                    assert!(
+                        !self.finished[to.index()] && !self.aborted[to.index()],
+                        "nothing leaves behind the end"
+                    );
                     match bytes {
                         Bytes::Read(range) => self.got[to.index()].extend_from_slice(&input[range]),
                         Bytes::New(bytes) => self.got[to.index()].extend_from_slice(&bytes),
@@ -206,7 +238,11 @@ impl Stage {
                 }
                 Output::Finish { to } => assert!(!std::mem::replace(&mut self.finished[to.index()], true), "one end"),
                 Output::Abort { to } => self.aborted[to.index()] = true,
-                Output::Inspect(inspect) => self.inspects.push(inspect),
+                Output::Inspect(inspect) => {
+                    let about = (inspect.facts.direction, inspect.payload.len());
+                    assert!(self.waiting.insert(inspect.ticket, about).is_none(), "one ticket each");
+                    self.inspects.push(inspect);
+                }
                 Output::Record(Entry::Part {
                     direction,
                     control,
@@ -223,8 +259,15 @@ impl Stage {
 
     fn recorded(&mut self, recorded: Recorded, input: &[u8]) {
         let Recorded {
-            facts, payload, fate, ..
+            facts,
+            payload,
+            fate,
+            ticket,
         } = recorded;
+        if let Some(ticket) = ticket {
+            assert!(self.waiting.remove(&ticket).is_some(), "one fate for what was judged");
+        }
+        let held = matches!(payload, Payload::Plain(_));
         let side = facts.direction.from().index();
         let payload = match payload {
             Payload::Plain(plain) => plain.to_vec(),
@@ -240,11 +283,16 @@ impl Stage {
                 }
             }
         };
-        self.seen.push(Seen { facts, payload, fate });
+        self.seen.push(Seen {
+            facts,
+            payload,
+            fate,
+            held,
+        });
     }
 }
 
-fn inflate(inflater: &mut Inflater, compressed: &[u8]) -> Vec<u8> {
+pub fn inflate(inflater: &mut Inflater, compressed: &[u8]) -> Vec<u8> {
     let caps = Caps {
         message_bytes_max: 1 << 24,
         ratio_max: u32::MAX,
@@ -267,12 +315,16 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn new(direction: Direction, agreed: &Agreed) -> Self {
-        let params = agreed.deflate.unwrap_or_default();
         Self {
-            inflater: match direction {
-                Direction::Send => Inflater::new(params.client_max_window_bits, !params.client_no_context_takeover),
-                Direction::Receive => Inflater::new(params.server_max_window_bits, !params.server_no_context_takeover),
-            },
+            inflater: Self::inflater(direction, agreed),
+        }
+    }
+
+    pub fn inflater(direction: Direction, agreed: &Agreed) -> Inflater {
+        let params = agreed.deflate.unwrap_or_default();
+        match direction {
+            Direction::Send => Inflater::new(params.client_max_window_bits, !params.client_no_context_takeover),
+            Direction::Receive => Inflater::new(params.server_max_window_bits, !params.server_no_context_takeover),
         }
     }
 

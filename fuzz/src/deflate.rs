@@ -1,0 +1,245 @@
+//! permessage-deflate on arbitrary bytes: what was compressed inflates to itself, what was not does no harm, and what
+//! inflates is what another decoder makes of it.
+
+use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+use wire::deflate::{Caps, Deflater, InflateError, Inflated, Inflater};
+
+use crate::script::Script;
+
+/// What is behind each compressed message (RFC 7692 §7.2.2).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// More than this is not inflated here, so that no input takes long.
+const BYTES_MAX: u64 = 4 << 20;
+
+/// The most that one step of inflating may go beyond a cap.
+const STEP_BYTES_MAX: u64 = 1 << 16;
+
+/// Compresses the input's messages and inflates them; inflates the input itself.
+///
+/// # Panics
+/// When an invariant does not hold.
+pub fn check(data: &[u8]) {
+    let mut script = Script::new(data);
+    let kind = script.byte();
+    let (bits, takeover) = (8 + kind % 8, kind & 8 != 0);
+    let piece = 1 + usize::from(script.byte());
+    if kind & 0x80 == 0 {
+        round_trip(&mut script, bits, takeover, piece);
+    } else {
+        hostile(script, bits, takeover, piece);
+    }
+}
+
+fn caps(message_bytes_max: u64, ratio_max: u32, keep_bytes_max: usize) -> Caps {
+    Caps {
+        message_bytes_max,
+        ratio_max,
+        keep_bytes_max,
+    }
+}
+
+fn unlimited() -> Caps {
+    caps(BYTES_MAX, u32::MAX, usize::MAX)
+}
+
+/// Messages come through compression as they were, in one window or in a window each.
+fn round_trip(script: &mut Script<'_>, bits: u8, takeover: bool, piece: usize) {
+    let Some(mut deflater) = Deflater::new(bits, takeover) else {
+        assert_eq!(bits, 8, "only the smallest window cannot be written");
+        return;
+    };
+    let mut inflater = Inflater::new(bits, takeover);
+    let mut other = Other::default();
+    for _ in 0..20 {
+        if script.is_over() {
+            break;
+        }
+        let message = script.payload();
+        let mut small = Vec::new();
+        deflater.compress(&message, &mut small);
+        let (result, out) = inflate(&mut inflater, &small, piece, &unlimited());
+        assert_eq!(result, Ok(()));
+        assert!(
+            out.bytes == message && out.size == message.len() as u64,
+            "it inflates to itself"
+        );
+        if !takeover {
+            other = Other::default();
+        }
+        assert!(
+            other.inflate(&small).as_deref() == Some(&message),
+            "another decoder reads it too"
+        );
+    }
+}
+
+/// Messages of the input's own bytes: no harm, no more than may be, and the same in any pieces.
+fn hostile(mut script: Script<'_>, bits: u8, takeover: bool, piece: usize) {
+    let limits = [
+        unlimited(),
+        caps(script.one_of([0, 100, 70_000, 1 << 20]), u32::MAX, usize::MAX),
+        caps(BYTES_MAX, script.one_of([0, 1, 10, 200]), usize::MAX),
+        caps(BYTES_MAX, u32::MAX, script.one_of([0, 1, 1_000, 100_000])),
+    ];
+    let count = 1 + script.byte() % 4;
+    let mut messages = Vec::new();
+    for _ in 1..count {
+        let len = usize::from(script.byte());
+        messages.push(script.take(len));
+    }
+    messages.push(script.rest());
+    for caps in &limits {
+        let mut whole = Inflater::new(bits, takeover);
+        let mut pieces = Inflater::new(bits, takeover);
+        for message in &messages {
+            let first = inflate(&mut whole, message, message.len(), caps);
+            let second = inflate(&mut pieces, message, piece, caps);
+            bounded(&first, message, caps);
+            bounded(&second, message, caps);
+            same(&first, &second, caps);
+            if first.0.is_err() || second.0.is_err() {
+                break;
+            }
+        }
+    }
+    compare(&messages, bits, takeover);
+}
+
+type Outcome = (Result<(), InflateError>, Inflated);
+
+fn inflate(inflater: &mut Inflater, message: &[u8], piece: usize, caps: &Caps) -> Outcome {
+    let mut out = Inflated::default();
+    let mut parts = message.chunks(piece.max(1));
+    let mut result = parts.try_for_each(|part| inflater.push(part, caps, &mut out));
+    if result.is_ok() {
+        result = inflater.finish(caps, &mut out);
+    }
+    if let Err(error) = result {
+        let size = out.size;
+        assert_eq!(inflater.push(b"\x00", caps, &mut out), Err(error), "an error is final");
+        assert_eq!(out.size, size, "and nothing comes behind it");
+    }
+    (result, out)
+}
+
+/// Nothing goes further beyond a limit than one step.
+fn bounded((result, out): &Outcome, message: &[u8], caps: &Caps) {
+    let kept = (caps.keep_bytes_max as u64).min(out.size);
+    if *result != Err(InflateError::Corrupt) {
+        // What a step had inflated when it failed is kept, but not counted.
+        assert_eq!(out.bytes.len() as u64, kept, "what is to be kept is kept");
+    }
+    let fair = (message.len() as u64 + 4)
+        .saturating_mul(u64::from(caps.ratio_max))
+        .max(Caps::RATIO_FROM);
+    let most = caps.message_bytes_max.min(fair);
+    match result {
+        Ok(()) => assert!(out.size <= most, "what inflates is within the limits"),
+        Err(_) => assert!(
+            out.size <= most.saturating_add(STEP_BYTES_MAX),
+            "it stops soon behind a limit"
+        ),
+    }
+}
+
+/// Without a limit in the way, pieces inflate to what the whole inflates to.
+fn same(whole: &Outcome, pieces: &Outcome, caps: &Caps) {
+    if whole.0.is_ok() && pieces.0.is_ok() {
+        assert!(whole.1.bytes == pieces.1.bytes && whole.1.size == pieces.1.size);
+        return;
+    }
+    // Which of two limits is met first, and where in a message, depends on the steps.
+    if caps.ratio_max == u32::MAX {
+        assert_eq!(whole.0.is_ok(), pieces.0.is_ok(), "{:?} and {:?}", whole.0, pieces.0);
+    }
+    let common = whole.1.bytes.len().min(pieces.1.bytes.len());
+    assert!(whole.1.bytes[..common] == pieces.1.bytes[..common], "as far as it goes");
+}
+
+/// Another decoder inflates the same to the same, and refuses what is refused.
+fn compare(messages: &[&[u8]], bits: u8, takeover: bool) {
+    let mut inflater = Inflater::new(bits, takeover);
+    let mut other = Other::default();
+    for message in messages {
+        if !takeover {
+            other = Other::default();
+        }
+        let (result, out) = inflate(&mut inflater, message, message.len(), &unlimited());
+        let theirs = other.inflate(message);
+        match (result, theirs) {
+            (Ok(()), Some(theirs)) => assert!(theirs == out.bytes, "two decoders, one content"),
+            // The other one may look further ahead: then no continuation of it inflates.
+            (Ok(()), None) => {
+                let (later, _) = inflate(&mut inflater, &[0; 2_000], 2_000, &unlimited());
+                assert_eq!(
+                    later,
+                    Err(InflateError::Corrupt),
+                    "inflated what another decoder refuses"
+                );
+                return;
+            }
+            // A window smaller than the largest refuses what refers further back.
+            (Err(InflateError::Corrupt), Some(_)) => assert!(bits < 15, "refused what another decoder inflates"),
+            (Err(_), _) => {}
+        }
+        if result.is_err() {
+            return;
+        }
+    }
+}
+
+/// An independent decoder, with the largest window.
+struct Other {
+    state: Box<DecompressorOxide>,
+    /// All that was inflated since the window was empty.
+    out: Vec<u8>,
+    at: usize,
+}
+
+impl Default for Other {
+    fn default() -> Self {
+        Self {
+            state: Box::default(),
+            out: vec![0; 1 << 15],
+            at: 0,
+        }
+    }
+}
+
+impl Other {
+    /// Inflates one message; `None`: it is no deflate, or has too much in it.
+    fn inflate(&mut self, message: &[u8]) -> Option<Vec<u8>> {
+        use miniz_oxide::inflate::TINFLStatus as Status;
+        let input = [message, &TAIL].concat();
+        let (from, mut rest) = (self.at, &input[..]);
+        loop {
+            let (status, read, written) = decompress(
+                &mut self.state,
+                rest,
+                &mut self.out,
+                self.at,
+                TINFL_FLAG_HAS_MORE_INPUT | NON_WRAPPING,
+            );
+            rest = &rest[read..];
+            self.at += written;
+            match status {
+                Status::HasMoreOutput if self.out.len() as u64 > 3 * BYTES_MAX => return None,
+                Status::HasMoreOutput => self.out.resize(self.out.len() * 2, 0),
+                Status::Done => {
+                    self.state.init();
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+                Status::NeedsMoreInput if rest.is_empty() => break,
+                _ => return None,
+            }
+        }
+        Some(self.out[from..self.at].to_vec())
+    }
+}
+
+/// The output is one buffer from the beginning on.
+const NON_WRAPPING: u32 = miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;

@@ -1,0 +1,341 @@
+//! Whole sessions: the input is a script of what peers say, in which pieces, and of what is commanded meanwhile.
+//!
+//! The same script is performed twice, the second time with all that peers say cut anew. Both must hold the session's
+//! invariants, and both must come to the same.
+
+mod cast;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "it is a stage of the session's own tests"
+)]
+#[path = "../../crates/wire/tests/session/stage.rs"]
+mod stage;
+#[allow(unreachable_pub, reason = "it is public among the session's own tests")]
+#[path = "../../crates/wire/tests/session/invariants.rs"]
+mod invariants;
+
+use wire::deflate::Params;
+use wire::error::Rule;
+use wire::frame::Opcode;
+use wire::message::NewMessage;
+use wire::session::{Agreed, Cause, Config, End, Gate, Reason, Ticket, Verdict};
+use wire::{Direction, Peer};
+
+use crate::script::Script;
+use cast::Cast;
+use stage::{Seen, Stage};
+
+/// Bytes that may be said in one script: what is long is made up of few bytes of the script.
+const SAID_BYTES_MAX: usize = 400_000;
+
+/// Performs the script.
+///
+/// # Panics
+/// When an invariant does not hold.
+pub fn check(data: &[u8]) {
+    let (first, second) = (perform(data, None), perform(data, Some(())));
+    compare(&first, &second);
+}
+
+/// Performs the script to its end; `cut`: what peers say is handed in in pieces of a size that the script names.
+fn perform(data: &[u8], cut: Option<()>) -> Stage {
+    let mut script = Script::new(data);
+    let (config, agreed) = (config(&mut script), agreed(&mut script));
+    let piece = 1 + usize::from(script.byte()) % 64;
+    let mut play = Play {
+        cast: Cast::new(&agreed),
+        stage: Stage::new(config, agreed),
+        piece: cut.map(|()| piece),
+        ended: [false; 2],
+        gone: [false; 2],
+        quiet: true,
+    };
+    for direction in Direction::BOTH {
+        play.gate(direction, &mut script);
+    }
+    while !script.is_over() && play.stage.session.ending().is_none() {
+        play.act(&mut script);
+        play.holds_no_more_than_it_may();
+    }
+    play.cut_through();
+    play.end();
+    play.stage
+}
+
+fn config(script: &mut Script<'_>) -> Config {
+    let flags = script.byte();
+    Config {
+        close_on_violation: flags & 1 != 0,
+        validate_utf8: flags & 2 != 0,
+        record_bytes_max: [Some(u64::MAX), Some(10), Some(0), None][usize::from(flags >> 2) % 4],
+        idle_ms: if flags & 0x10 != 0 { 1_000 } else { 0 },
+        frame_bytes_max: script.one_of([u64::MAX, 1 << 20, 200, 5]),
+        message_bytes_max: script.one_of([u64::MAX, 1 << 20, 300, 8]),
+        inflate_ratio_max: script.one_of([u32::MAX, 200, 1]),
+        held_max: script.one_of([1, 4, 16]),
+        held_bytes_max: script.one_of([1, 300, 1 << 20]),
+        ..stage::config()
+    }
+}
+
+fn agreed(script: &mut Script<'_>) -> Agreed {
+    let (flags, bits) = (script.byte(), script.byte());
+    let params = Params {
+        server_no_context_takeover: flags & 1 != 0,
+        client_no_context_takeover: flags & 2 != 0,
+        server_max_window_bits: 8 + bits % 8,
+        client_max_window_bits: 8 + (bits >> 3) % 8,
+    };
+    Agreed {
+        deflate: (flags & 4 != 0).then_some(params),
+        unknown: flags & 8 != 0,
+    }
+}
+
+/// A session on its stage, with those who act on it.
+struct Play {
+    stage: Stage,
+    cast: Cast,
+    piece: Option<usize>,
+    ended: [bool; 2],
+    gone: [bool; 2],
+    /// Nobody has judged, injected or closed, and no time has passed.
+    quiet: bool,
+}
+
+impl Play {
+    fn act(&mut self, script: &mut Script<'_>) {
+        let code = script.byte();
+        let peer = if code & 1 == 0 { Peer::Client } else { Peer::Server };
+        let kind = (code >> 1) % 16;
+        let back = if code & 0x20 != 0 {
+            usize::from(script.byte())
+        } else {
+            0
+        };
+        match kind {
+            0..=2 => self.cast.frame(peer, script),
+            3..=5 => self.cast.message(peer, script),
+            6 => self.cast.raw(peer, script),
+            7 => self.cast.close(peer, script),
+            8 | 9 => self.judge(script),
+            10 => self.inject(peer, script),
+            11 => self.close(script),
+            12 => self.gate(peer.sends(), script),
+            13 => self.later(script.one_of([1, 999, 1_000, 5_000])),
+            14 => {}
+            _ => self.end_of(peer, script.one_of([End::Fin, End::Fin, End::Fin, End::Reset])),
+        }
+        if kind < 8 || kind == 14 {
+            self.deliver(peer, back);
+        }
+    }
+
+    /// Hands in what a peer has said, all but the last bytes.
+    fn deliver(&mut self, peer: Peer, back: usize) {
+        let room = SAID_BYTES_MAX.saturating_sub(self.stage.said[peer.index()].len());
+        if self.ended[peer.index()] || !self.stage.session.wants(peer) {
+            return;
+        }
+        let bytes = self.cast.leave(peer, back, room);
+        if bytes.is_empty() {
+            return;
+        }
+        // A long frame is not cut into more pieces than anybody needs.
+        let size = self.piece.map_or(bytes.len(), |piece| piece.max(bytes.len() / 200));
+        for piece in bytes.chunks(size) {
+            self.stage.says(peer, piece);
+        }
+    }
+
+    fn judge(&mut self, script: &mut Script<'_>) {
+        let (which, kind) = (usize::from(script.byte()), script.byte());
+        let verdict = match kind % 8 {
+            0 => Verdict::Drop,
+            1 | 2 => Verdict::Replace(NewMessage {
+                opcode: script.one_of([Opcode::Text, Opcode::Binary]),
+                payload: script.payload(),
+            }),
+            3 if kind > 200 => Verdict::Close {
+                code: 4000,
+                reason: "judged".to_owned(),
+            },
+            _ => Verdict::Pass,
+        };
+        self.quiet = false;
+        let waiting = self.stage.inspects.len();
+        if waiting == 0 || kind == 255 {
+            let _ = self.stage.try_judge(Ticket(which as u64), verdict);
+            return;
+        }
+        let ticket = self.stage.inspects[which % waiting].ticket;
+        if self.stage.try_judge(ticket, verdict).is_ok() {
+            self.stage.inspects.remove(which % waiting);
+        }
+    }
+
+    fn inject(&mut self, to: Peer, script: &mut Script<'_>) {
+        let opcode = script.one_of([Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Pong, Opcode::Close]);
+        let before = self.stage.got[to.index()].len();
+        self.quiet = false;
+        if self.stage.inject(to, opcode, &script.payload()).is_err() {
+            assert_eq!(self.stage.got[to.index()].len(), before, "nothing was injected");
+        }
+    }
+
+    fn close(&mut self, script: &mut Script<'_>) {
+        self.quiet = false;
+        let reason = match script.byte() {
+            0..100 => Reason::Drain,
+            code => Reason::Command {
+                code: 900 + u16::from(code),
+                reason: String::from_utf8_lossy(&script.payload()).into_owned(),
+            },
+        };
+        self.stage.close(reason);
+    }
+
+    fn gate(&mut self, direction: Direction, script: &mut Script<'_>) {
+        let gate = script.one_of([Gate::Open, Gate::Check, Gate::Judge]);
+        // Where a violation must not leave in part before it is seen, no gate is open.
+        let strict = self.stage.config.close_on_violation && gate == Gate::Open;
+        let gate = if strict { Gate::Check } else { gate };
+        let _ = self.stage.gate(direction, gate);
+        self.quiet &= gate == Gate::Open;
+    }
+
+    fn later(&mut self, millis: u64) {
+        self.quiet = false;
+        self.stage.later(millis);
+    }
+
+    fn end_of(&mut self, peer: Peer, end: End) {
+        if self.gone[peer.index()] || self.ended[peer.index()] && end == End::Fin {
+            return;
+        }
+        self.ended[peer.index()] = true;
+        self.gone[peer.index()] |= end == End::Reset;
+        self.stage.ends(peer, end);
+    }
+
+    /// As long as nobody does anything but the peers, bytes leave as they came, and at once.
+    fn cut_through(&self) {
+        let unlimited =
+            self.stage.config.frame_bytes_max == u64::MAX && self.stage.config.message_bytes_max == u64::MAX;
+        if !self.quiet || !unlimited || self.stage.config.close_on_violation {
+            return;
+        }
+        for peer in [Peer::Client, Peer::Server] {
+            let (said, got) = (&self.stage.said[peer.index()], &self.stage.got[peer.other().index()]);
+            assert!(said.starts_with(got), "byte for byte");
+            assert!(
+                said.len() - got.len() < wire::frame::HEAD_BYTES_MAX,
+                "but for a header that is not complete"
+            );
+        }
+    }
+
+    /// More is asked for only while less waits than may wait.
+    fn holds_no_more_than_it_may(&self) {
+        let Stage {
+            session,
+            config,
+            waiting,
+            ..
+        } = &self.stage;
+        if config.record_bytes_max.is_none() || session.ending().is_some() {
+            return;
+        }
+        for peer in [Peer::Client, Peer::Server] {
+            let mine = waiting.values().filter(|(direction, _)| *direction == peer.sends());
+            let (count, bytes) = mine.fold((0, 0), |(count, bytes), (_, len)| (count + 1, bytes + len));
+            if session.wants(peer) {
+                assert!(
+                    count < config.held_max && bytes < config.held_bytes_max,
+                    "no more waits than may"
+                );
+            } else {
+                assert!(count > 0, "nothing waits, so more is wanted");
+            }
+        }
+    }
+
+    /// Everybody finishes: then all is over, and all of it is on record.
+    fn end(&mut self) {
+        for peer in [Peer::Client, Peer::Server] {
+            while !self.stage.inspects.is_empty() {
+                self.stage.judge(Verdict::Pass);
+            }
+            self.deliver(peer, 0);
+        }
+        while !self.stage.inspects.is_empty() {
+            self.stage.judge(Verdict::Pass);
+        }
+        if self.stage.config.record_bytes_max.is_some() {
+            invariants::hold(&self.stage);
+        }
+        for peer in [Peer::Client, Peer::Server] {
+            self.end_of(peer, End::Fin);
+        }
+        for _ in 0..2 {
+            self.stage.later(1_000 + self.stage.config.close_ms);
+        }
+        let ending = self.stage.session.ending();
+        assert!(ending.is_some(), "all conversations end");
+        assert_eq!(self.stage.session.deadline(), None);
+        for peer in [Peer::Client, Peer::Server] {
+            let told = self.stage.finished[peer.index()] || self.stage.aborted[peer.index()] || self.gone[peer.index()];
+            assert!(told, "{peer} is told the end");
+        }
+        if self.stage.config.record_bytes_max.is_some() {
+            invariants::hold(&self.stage);
+        }
+        let got = self.stage.got.clone();
+        self.stage
+            .says(Peer::Client, b"late")
+            .later(60_000)
+            .close(Reason::Drain);
+        assert!(
+            self.stage.got == got && self.stage.session.ending() == ending,
+            "over is over"
+        );
+    }
+}
+
+/// What is inside a compressed message may be wrong.
+fn is_flawed_inside(stage: &Stage) -> bool {
+    let inside = |rule: Rule| rule.is_limit() || matches!(rule, Rule::CorruptDeflate | Rule::InvalidUtf8);
+    let seen = |seen: &Seen| seen.facts.compressed && seen.facts.violation.is_some_and(inside);
+    let cause = stage.session.ending().map(|ending| ending.cause);
+    let closed = matches!(cause, Some(Cause::Proxy(Reason::Violation(violation))) if inside(violation.rule));
+    stage.agreed.deflate.is_some() && (closed || stage.seen.iter().any(seen))
+}
+
+/// However the bytes are cut, the same leaves and the same is on record.
+fn compare(first: &Stage, second: &Stage) {
+    let flawed = [first, second].map(is_flawed_inside);
+    let same_said = first.said == second.said;
+    assert!(flawed[0] == flawed[1] || !same_said, "a flaw is seen in any pieces");
+    if flawed[0] || flawed[1] {
+        // Which of a compressed message's flaws is met first depends on the steps in which it is inflated.
+        return;
+    }
+    assert!(first.got == second.got, "the same bytes leave");
+    assert_eq!(first.session.ending(), second.session.ending());
+    assert_eq!((first.finished, first.aborted), (second.finished, second.aborted));
+    if !same_said {
+        // All was over within one piece; of the same piece cut in two, the second is not read any more.
+        return;
+    }
+    assert_eq!(first.seen.len(), second.seen.len(), "the same messages are on record");
+    for (one, other) in first.seen.iter().zip(&second.seen) {
+        assert_eq!(one.facts, other.facts);
+        assert!(one.fate == other.fate && one.held == other.held);
+        // How far a message was read that is not read to its end is not said.
+        if one.facts.violation.is_none() {
+            assert!(one.payload == other.payload, "{:?}", one.facts);
+        }
+    }
+}

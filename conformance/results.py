@@ -118,17 +118,17 @@ def compare(job: Job, direct: Job | None, expected: Table) -> tuple[list[Finding
     for case in job.cases:
         result = job.results.get(case, MISSING)
         where = f"{job.way}, suite as {job.side}, case {case}"
+        faults = []
         if case in known and result not in known[case]:
             best = known[case][0]
             how = "worse than" if worse(result, best) else "better than" if worse(best, result) else "other than"
-            findings.append(Finding([case], f"{where}: {spelled(result)}, {how} the expected {spelled(best)}"))
-        if direct is None:
-            continue
-        straight = direct.results.get(case, MISSING)
-        if worse(result, straight):
-            worse_count += 1
-            if wrong(job.way, result, straight):
-                findings.append(Finding([case], f"{where}: {spelled(result)}, worse than directly: {spelled(straight)}"))
+            faults.append(f"{how} the expected {spelled(best)}")
+        straight = direct.results.get(case, MISSING) if direct else result
+        worse_count += worse(result, straight)
+        if wrong(job.way, result, straight):
+            faults.append(f"worse than directly, which is {spelled(straight)}")
+        if faults:
+            findings.append(Finding([case], f"{where}: {spelled(result)}, {', and '.join(faults)}"))
     return findings, worse_count
 
 

@@ -68,6 +68,11 @@ impl Frame<'_> {
         matches!(self.head.opcode, Opcode::Close)
     }
 
+    /// The highest bit of a length must not be set (RFC 6455 §5.2); beyond it nothing is counted to the byte.
+    const fn has_a_length(&self) -> bool {
+        self.head.payload_len >> 63 == 0
+    }
+
     const fn is_cut(&self) -> bool {
         (self.bytes.len() as u64) < self.head.payload_len.saturating_add(self.head.head_len as u64)
     }
@@ -159,7 +164,7 @@ impl<'a> Way<'a> {
                     .iter()
                     .all(|frame| frame.head.opcode == Opcode::Continuation)
             );
-            if frames.iter().all(|frame| frame.head.payload_len >> 63 == 0) {
+            if frames.iter().all(Frame::has_a_length) {
                 let wire: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
                 let heads: usize = frames.iter().map(|frame| usize::from(frame.head.head_len)).sum();
                 assert_eq!(facts.wire_bytes, wire as u64, "{facts:?}");
@@ -189,7 +194,8 @@ impl<'a> Way<'a> {
     fn within_limits(&self, frames: &[Frame<'_>]) -> bool {
         let config = &self.stage.config;
         let lens = frames.iter().map(|frame| frame.head.payload_len);
-        lens.clone().all(|len| len <= config.frame_bytes_max)
+        frames.iter().all(Frame::has_a_length)
+            && lens.clone().all(|len| len <= config.frame_bytes_max)
             && lens.fold(0, u64::saturating_add) <= config.message_bytes_max
     }
 

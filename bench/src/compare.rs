@@ -101,7 +101,7 @@ fn measure(lab: &Lab, proxy: Proxy, case: &Case, time_max: Duration) -> Result<M
     );
     load.finish(FINISH_TIME_MAX)?;
     let record = match &running.data_dir {
-        Some(data_dir) if proxy == Proxy::FramegateRecord => Some(check_record(
+        Some(data_dir) if proxy.records() => Some(check_record(
             lab.recorded_messages(data_dir),
             outcome.round_trips_in_all * 2,
         )),

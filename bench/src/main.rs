@@ -97,7 +97,7 @@ struct Scene {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "relay,nginx,haproxy,framegate,framegate-record"
+        default_value = "relay,nginx,haproxy,framegate,framegate-record,framegate-index"
     )]
     proxies: Vec<Proxy>,
     /// The framegate to measure. [default: the one beside this program]

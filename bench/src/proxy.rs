@@ -29,6 +29,8 @@ pub(crate) enum Proxy {
     Framegate,
     /// framegate recording every message to SQLite on disk.
     FramegateRecord,
+    /// The same, and putting the words of each into the full-text index: its defaults.
+    FramegateIndex,
 }
 
 impl Proxy {
@@ -39,7 +41,12 @@ impl Proxy {
             Self::Haproxy => "haproxy",
             Self::Framegate => "framegate, no record",
             Self::FramegateRecord => "framegate, record",
+            Self::FramegateIndex => "framegate, record and index",
         }
+    }
+
+    pub(crate) const fn records(self) -> bool {
+        matches!(self, Self::FramegateRecord | Self::FramegateIndex)
     }
 }
 
@@ -67,7 +74,9 @@ impl Lab {
             Proxy::Relay => std::env::current_exe().ok(),
             Proxy::Nginx => process::find("nginx"),
             Proxy::Haproxy => process::find("haproxy"),
-            Proxy::Framegate | Proxy::FramegateRecord => self.framegate.is_file().then(|| self.framegate.clone()),
+            Proxy::Framegate | Proxy::FramegateRecord | Proxy::FramegateIndex => {
+                self.framegate.is_file().then(|| self.framegate.clone())
+            }
         }
     }
 
@@ -132,9 +141,9 @@ impl Lab {
                 let config = self.write("haproxy.cfg", &haproxy_config(addr, target))?;
                 await_door(start(&["-q".into(), "-db".into(), "-f".into(), config])?, addr)
             }
-            Proxy::Framegate | Proxy::FramegateRecord => {
+            Proxy::Framegate | Proxy::FramegateRecord | Proxy::FramegateIndex => {
                 let data_dir = self.fresh_data_dir()?;
-                let args = framegate_args(&data_dir, target, proxy == Proxy::FramegateRecord);
+                let args = framegate_args(&data_dir, target, proxy);
                 let mut process = start(&args)?;
                 let ready_file = data_dir.join("ready.json");
                 let addr = process.wait_for(START_TIME_MAX, || read_door(&ready_file))?;
@@ -185,12 +194,13 @@ impl Lab {
     }
 }
 
-fn framegate_args(data_dir: &Path, target: SocketAddr, record: bool) -> Vec<String> {
+fn framegate_args(data_dir: &Path, target: SocketAddr, proxy: Proxy) -> Vec<String> {
     let ready_file = data_dir.join("ready.json").display().to_string();
     let mode = format!("reverse:ws://{target}@127.0.0.1:0");
     let data_dir = data_dir.display().to_string();
-    let record = format!("record.enabled={record}");
-    let args: [&str; 13] = [
+    let record = format!("record.enabled={}", proxy.records());
+    let index = format!("store.full_text={}", proxy == Proxy::FramegateIndex);
+    let args = [
         "run",
         "--data-dir",
         &data_dir,
@@ -204,6 +214,8 @@ fn framegate_args(data_dir: &Path, target: SocketAddr, record: bool) -> Vec<Stri
         "listen.threads=1",
         "--set",
         &record,
+        "--set",
+        &index,
     ];
     args.map(str::to_owned).into()
 }
@@ -318,11 +330,11 @@ mod tests {
 
     #[test]
     fn framegate_is_told_what_to_do() {
-        let args = framegate_args(Path::new("/t"), "127.0.0.1:9".parse().unwrap(), false).join(" ");
+        let args = framegate_args(Path::new("/t"), "127.0.0.1:9".parse().unwrap(), Proxy::Framegate).join(" ");
         assert_eq!(
             args,
             "run --data-dir /t --mode reverse:ws://127.0.0.1:9@127.0.0.1:0 --control 127.0.0.1:0 \
-             --ready-file /t/ready.json --set listen.threads=1 --set record.enabled=false"
+             --ready-file /t/ready.json --set listen.threads=1 --set record.enabled=false --set store.full_text=false"
         );
     }
 }

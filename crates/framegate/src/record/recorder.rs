@@ -98,7 +98,7 @@ impl Thread {
             last_commit: now,
             last_job: now,
             last_retain: now.checked_sub(RETAIN_EVERY).unwrap_or(now),
-            to_index: true,
+            to_index: config.settings.store.full_text,
             next_index: now,
             broken_until: None,
         }
@@ -177,7 +177,7 @@ impl Thread {
             }
         }
         self.jobs.done(std::mem::take(&mut self.gathered_bytes));
-        self.to_index = true;
+        self.to_index = self.settings.store.full_text;
     }
 
     fn event(&mut self, id: FlowId, what: What, bytes: &[u8]) -> Result<(), StoreError> {
@@ -373,7 +373,7 @@ impl Thread {
             done,
         } = import;
         let stored = self.writer.import_flow_as(id, &flow, &messages).map(|_| ());
-        self.to_index = true;
+        self.to_index = self.settings.store.full_text;
         // Whoever asked may have gone.
         let _ = done.send(stored.map_err(|error| error.to_string()));
     }

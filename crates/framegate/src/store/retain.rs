@@ -10,10 +10,10 @@ const STEP_ROWS: usize = 2_000;
 const STEP_BYTES: u64 = 4 << 20;
 
 /// Pages that one step gives back to the file system.
-const STEP_PAGES: i64 = 1_000;
+const STEP_PAGES: i64 = 250;
 
 /// Free pages that stay in the file, because the next messages need them.
-const SPARE_PAGES: i64 = 1_000;
+const SPARE_PAGES: i64 = 250;
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 

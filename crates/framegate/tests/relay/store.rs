@@ -160,3 +160,19 @@ fn beyond_the_size_that_is_set_what_ended_first_is_deleted() {
         assert_eq!(again.proxy.json(&["search", &words, "--json"]).len(), hits, "{words}");
     }
 }
+
+#[test]
+fn without_the_index_a_search_reads_the_messages_themselves() {
+    let mut stage = Stage::new(&["store.full_text=false"]);
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"a needle in a haystack");
+    server.hears(TEXT, b"a needle in a haystack");
+    part(client, server);
+    ended(&stage.proxy, "1");
+    let hits = |stage: &Stage| stage.proxy.json(&["search", "needle", "--json"]).len();
+    assert_eq!(hits(&stage), 1);
+    // Switched on again, the index gets what it has missed.
+    stage.proxy.stop();
+    let home = std::mem::replace(&mut stage.proxy.home, tempfile::tempdir().unwrap());
+    assert_eq!(hits(&Stage::in_home(home, &[])), 1);
+}

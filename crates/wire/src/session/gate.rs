@@ -236,6 +236,9 @@ impl Hold {
         let plain = if facts.opcode.is_control() {
             std::mem::take(&mut self.control_plain)
         } else {
+            self.raw.clear();
+            self.key = None;
+            self.utf8 = Utf8::default();
             std::mem::take(&mut self.plain).bytes
         };
         let payload = Payload::Plain(Arc::new(plain));
@@ -267,7 +270,8 @@ impl Hold {
         self.queued_bytes = 0;
         let mut close = false;
         for held in std::mem::take(&mut self.queue) {
-            close |= held.facts.opcode == Opcode::Close;
+            // A second Close may wait where violations are passed on: the first has left.
+            close |= held.facts.opcode == Opcode::Close && held.facts.violation != Some(Rule::FrameAfterClose);
             drop_held(held, cx);
         }
         close

@@ -211,3 +211,48 @@ fn what_came_with_the_frame_that_ends_all_is_on_record_before_the_end() {
     );
     assert_eq!(record.len(), 2, "{record:?}");
 }
+
+#[test]
+fn what_comes_behind_a_close_does_not_cut_the_answer_short() {
+    let mut stage = plain(Config {
+        close_on_violation: true,
+        ..config()
+    });
+    let asked = close(Client, 1000, "");
+    stage.says(Client, &asked).says(Client, &text(Client, "too late"));
+    assert_eq!(stage.gets(Server), asked, "and nothing behind it");
+    let answer = close(Server, 1000, "");
+    stage.says(Server, &answer);
+    assert_eq!(stage.gets(Client), answer);
+    assert_eq!(
+        stage.record()[1],
+        r#"3 send text "too late" dropped (frame after close)"#
+    );
+}
+
+#[test]
+fn a_message_that_another_one_interrupts_is_never_taken_for_whole() {
+    let mut stage = plain(Config {
+        close_on_violation: true,
+        ..config()
+    });
+    stage
+        .says(Client, &frame(Client, false, 0, 1, b"half of"))
+        .says(Client, &text(Client, "another"));
+    let got = stage.gets(Server);
+    assert_eq!(got[0], 0x88, "nothing before the Close");
+    assert!(
+        stage.record()[0].starts_with(r#"2 send text "half of" dropped"#),
+        "{:?}",
+        stage.record()
+    );
+}
+
+#[test]
+fn a_second_close_that_waits_is_not_made_good_by_a_third() {
+    let mut stage = judged(Agreed::default());
+    let first = close(Client, 1000, "");
+    stage.says(Client, &first).says(Client, &text(Client, "held"));
+    stage.says(Client, &close(Client, 1001, "")).close(Reason::Drain);
+    assert_eq!(stage.gets(Server), first);
+}

@@ -238,8 +238,18 @@ impl Half {
             }
             _ => {
                 // A message inside a message: what came of the first is all that there will be of it.
-                if self.message.is_some() {
-                    let _ = self.message_end(None, cx);
+                let stopped = self.frame.is_some_and(|frame| frame.stopped);
+                match &mut self.hold {
+                    Some(hold) if stopped => {
+                        if let Some(mut cut) = self.message.take() {
+                            cut.violation.get_or_insert(Rule::Unfinished);
+                            cut.sequence = cx.sequence();
+                            hold.unfinished(cut, cx);
+                        }
+                    }
+                    _ => {
+                        let _ = self.message_end(None, cx);
+                    }
                 }
                 let rsv1 = self.frame.is_some_and(|frame| frame.head.rsv & RSV1 != 0);
                 facts.compressed = rsv1 && cx.agreed.deflate.is_some() && facts.opcode != Opcode::Continuation;
@@ -369,6 +379,9 @@ impl Half {
         facts.sequence = cx.sequence();
         let passes = !self.away && stop.is_none();
         self.closed_out |= passes && facts.opcode == Opcode::Close;
+        // Behind a Close nothing matters any more (RFC 6455 §1.4): where violations are not passed on, what still comes
+        // is let go, and the other peer's answer is not cut short for it.
+        self.away |= passes && facts.opcode == Opcode::Close && cx.config.close_on_violation;
         match &mut self.hold {
             Some(hold) => hold.control_end(facts, passes, cx),
             None => {

@@ -150,10 +150,11 @@ impl Half {
     }
 
     pub(in crate::session) fn inject(&mut self, message: NewMessage, cx: &mut Cx<'_>) -> Result<(), Refused> {
-        if self.closed_out || self.closing.is_some() || self.finished {
+        let open = self.hold.is_none();
+        // What has ended may have ended inside a frame: nothing can follow that.
+        if self.closed_out || self.closing.is_some() || self.finished || self.ended && open {
             return Err(Refused::Closed);
         }
-        let open = self.hold.is_none();
         if open && (self.frame.is_some() || self.message.is_some() && !message.opcode.is_control()) {
             self.injected.push_back(message);
         } else {

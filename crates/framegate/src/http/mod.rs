@@ -2,8 +2,8 @@
 //!
 //! Reading order, the way a request travels: `serve` (the requests of one client, one after another) ·
 //! `Door` (where does this request go) · `Links` (the connection to the server) · `exchange` (request there,
-//! response back) · `answer` (the response) · `body` (pieces on their way) · `lane` (does anything move) · `record` (what goes on record of them). A request for a WebSocket
-//! leaves for `upgrade`. Nothing in here knows a door by name.
+//! response back) · `answer` (the response) · `body` (pieces on their way) · `lane` (does anything move) · `record` (what
+//! goes on record of them). A request for a WebSocket leaves for `upgrade`. Nothing in here knows a door by name.
 
 mod answer;
 mod body;

@@ -157,13 +157,13 @@ async fn in_http(tcp: TcpStream, client_addr: SocketAddr, door: Rc<Door>, thread
 
 async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Door, thread: &Thread) -> Then {
     let world = &thread.world;
-    let keepalive_ms = world.settings.load().limits.tcp_keepalive_ms;
+    let settings = world.settings.load_full();
     // Neither fails but on a connection that is gone already.
-    let (Ok(()), Ok(local_addr)) = (net::ready(&tcp, keepalive_ms), tcp.local_addr()) else {
+    let (Ok(()), Ok(local_addr)) = (net::ready(&tcp, settings.limits.tcp_keepalive_ms), tcp.local_addr()) else {
         return Then::Closed;
     };
     let context = Context {
-        settings: world.settings.load_full(),
+        settings,
         tls: world.tls.load_full(),
         ca: Arc::clone(&world.ca),
         tap: thread.tap.clone(),

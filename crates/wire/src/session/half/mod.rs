@@ -239,17 +239,12 @@ impl Half {
             _ => {
                 // A message inside a message: what came of the first is all that there will be of it.
                 let stopped = self.frame.is_some_and(|frame| frame.stopped);
-                match &mut self.hold {
-                    Some(hold) if stopped => {
-                        if let Some(mut cut) = self.message.take() {
-                            cut.violation.get_or_insert(Rule::Unfinished);
-                            cut.sequence = cx.sequence();
-                            hold.unfinished(cut, cx);
-                        }
+                if stopped && self.hold.is_some() {
+                    if let Some(cut) = self.message.take() {
+                        self.unfinished(cut, cx);
                     }
-                    _ => {
-                        let _ = self.message_end(None, cx);
-                    }
+                } else {
+                    let _ = self.message_end(None, cx);
                 }
                 let rsv1 = self.frame.is_some_and(|frame| frame.head.rsv & RSV1 != 0);
                 facts.compressed = rsv1 && cx.agreed.deflate.is_some() && facts.opcode != Opcode::Continuation;

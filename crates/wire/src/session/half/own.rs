@@ -53,31 +53,33 @@ impl Half {
             message.payload_bytes -= missing;
             message.wire_bytes -= missing;
         }
-        for mut facts in control
-            .map(|facts| Facts {
-                payload_bytes: facts.payload_bytes - missing,
-                wire_bytes: facts.wire_bytes - missing,
-                ..facts
-            })
-            .into_iter()
-            .chain(self.message.take())
-        {
-            facts.violation = facts.violation.or(Some(Rule::Unfinished));
-            facts.sequence = cx.sequence();
-            match &mut self.hold {
-                Some(hold) => hold.unfinished(facts, cx),
-                None => {
-                    let fate = if self.away { Fate::Dropped } else { Fate::Sent };
-                    cx.record(Recorded {
-                        facts,
-                        payload: Payload::Parts(None),
-                        fate,
-                        ticket: None,
-                    });
-                }
-            }
+        let control = control.map(|facts| Facts {
+            payload_bytes: facts.payload_bytes - missing,
+            wire_bytes: facts.wire_bytes - missing,
+            ..facts
+        });
+        for cut in control.into_iter().chain(self.message.take()) {
+            self.unfinished(cut, cx);
         }
         self.closing = None;
+    }
+
+    /// What came of a message that will never be whole goes on record.
+    pub(super) fn unfinished(&mut self, mut facts: Facts, cx: &mut Cx<'_>) {
+        facts.violation = facts.violation.or(Some(Rule::Unfinished));
+        facts.sequence = cx.sequence();
+        match &mut self.hold {
+            Some(hold) => hold.unfinished(facts, cx),
+            None => {
+                let fate = if self.away { Fate::Dropped } else { Fate::Sent };
+                cx.record(Recorded {
+                    facts,
+                    payload: Payload::Parts(None),
+                    fate,
+                    ticket: None,
+                });
+            }
+        }
     }
 
     /// Nothing that waits will leave.

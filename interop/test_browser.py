@@ -8,6 +8,7 @@ from harness import browser, conversation, record
 from harness.certificates import Certificates
 from harness.conversation import CHOSEN, CLIENT_CLOSES, SERVER_CLOSES, Result, Step
 from harness.proxy import Proxy
+from harness.waiting import eventually
 from harness.ways import Way, way
 from harness.web import WebApp
 
@@ -65,3 +66,52 @@ def test_through_the_proxy(
     request, response = web_proxy.messages(page)
     assert (request["kind"], response["kind"]) == ("request", "response")
     assert b"A conversation" in record.payload(response)
+
+
+FIFTY = 50
+# What each of the fifty says, and hears again.
+TEN = [[f"socket {number}, message {i}" for i in range(10)] for number in range(FIFTY)]
+
+
+def browse_fifty(route: Way, app: WebApp, mark: str, home: Path) -> None:
+    chromium = browser.open_page(route, f"/page/fifty.html?mark={mark}", home)
+    try:
+        told = app.process.event(60, event="result", mark=mark)["result"]
+    finally:
+        chromium.end()
+    assert not told.get("error"), told
+    assert told["open_at_once"] == FIFTY
+    expected = [{"number": number, "received": said, "clean": True} for number, said in enumerate(TEN)]
+    assert told["conversations"] == expected
+
+
+def test_fifty_at_once_direct(web_app: WebApp, certificates: Certificates, mark: str, tmp_path: Path) -> None:
+    """The harness itself."""
+    browser.needed()
+    browse_fifty(way("direct", web_app.server, certificates), web_app, mark, tmp_path / "home")
+
+
+@pytest.mark.parametrize("route", ["connect", "intercepted", "reverse", "reverse-tls"])
+def test_fifty_at_once(
+    route: str, web_app: WebApp, web_proxy: Proxy, certificates: Certificates, mark: str, tmp_path: Path
+) -> None:
+    """A page opens fifty WebSockets before any of them speaks: all are echoed, and each is a flow with its own words."""
+    browser.needed()
+    browse_fifty(way(route, web_app.server, certificates, web_proxy), web_app, mark, tmp_path / "home")
+
+    def probe() -> list[dict] | None:
+        flows = [flow for flow in web_proxy.flows() if f"/socket?mark={mark}&" in flow["url"]]
+        ended = [flow for flow in flows if flow["state"] != "active"]
+        return flows if len(flows) >= FIFTY and ended == flows else None
+
+    flows = eventually("fifty flows have ended", probe)
+    numbers = [int(flow["url"].rpartition("=")[2]) for flow in flows]
+    assert sorted(numbers) == list(range(FIFTY))
+    for number, flow in zip(numbers, flows, strict=True):
+        messages = web_proxy.messages(flow)
+        record.check_upgrade(messages)
+        rows = [(side, "text", said.encode()) for said in TEN[number] for side in ("send", "receive")]
+        close = (4050).to_bytes(2, "big") + f"socket {number}".encode()
+        # What the server answers to a Close is its own choice.
+        assert record.rows(messages)[:-1] == [*rows, ("send", "close", close)], flow
+        record.check_complete(flow, "client", 4050, f"socket {number}")

@@ -58,6 +58,7 @@ pub(crate) async fn serve(context: &Context, mut client: Conn, door: &dyn Door, 
                 let (head, body) = problem.response();
                 let _ = client.send(format!("{head}{body}").as_bytes()).await;
                 record_no_request(context, &client, problem).await;
+                drop(links);
                 client.linger(context.close()).await;
                 return Next::Closed;
             }

@@ -7,6 +7,7 @@ mod conversation;
 mod end;
 #[cfg(target_os = "linux")] // it looks into /proc
 mod exhausted;
+mod handshake;
 mod reload;
 mod stage;
 mod start;

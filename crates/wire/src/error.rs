@@ -27,6 +27,8 @@ pub enum Rule {
     InterruptedMessage,
     /// A payload length in more bytes than it needs (RFC 6455 §5.2).
     NonMinimalLength,
+    /// A payload length with its highest bit set (RFC 6455 §5.2).
+    LengthBit,
     /// A frame behind a Close (RFC 6455 §5.5.1).
     FrameAfterClose,
     /// A Close with a payload of one byte (RFC 6455 §5.5.1).
@@ -60,10 +62,14 @@ impl Rule {
         }
     }
 
-    /// Whether it guards the proxy rather than the protocol: a limit is held even where violations are relayed.
+    /// Whether it guards the proxy rather than the protocol: a limit is held even where violations are relayed. A
+    /// length that can be no length is beyond all of them.
     #[must_use]
     pub const fn is_limit(self) -> bool {
-        matches!(self, Self::FrameTooBig | Self::MessageTooBig | Self::InflateRatio)
+        matches!(
+            self,
+            Self::LengthBit | Self::FrameTooBig | Self::MessageTooBig | Self::InflateRatio
+        )
     }
 
     /// The rule in a few words.
@@ -79,6 +85,7 @@ impl Rule {
             Self::OrphanContinuation => "continuation of no message",
             Self::InterruptedMessage => "new message inside a fragmented one",
             Self::NonMinimalLength => "payload length not minimal",
+            Self::LengthBit => "payload length of 64 bits",
             Self::FrameAfterClose => "frame after Close",
             Self::ShortClose => "Close payload of one byte",
             Self::CloseCode => "close code not allowed",

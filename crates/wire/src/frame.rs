@@ -72,11 +72,14 @@ pub struct FrameHead {
     pub opcode: Opcode,
     /// The masking key, if the payload is masked.
     pub mask: Option<[u8; 4]>,
-    /// Bytes of payload that follow. The highest bit must not be set (RFC 6455 §5.2), but a peer can set it.
+    /// Bytes of payload that follow; a peer can say more than [`PAYLOAD_BYTES_MAX`].
     pub payload_len: u64,
     /// Bytes of this header on the wire.
     pub head_len: u8,
 }
+
+/// The longest payload of a frame: the highest bit of a length must not be set (RFC 6455 §5.2).
+pub const PAYLOAD_BYTES_MAX: u64 = u64::MAX >> 1;
 
 /// RSV1 in [`FrameHead::rsv`]: compressed, where permessage-deflate was agreed on (RFC 7692 §6).
 pub const RSV1: u8 = 0b100;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use wire::error::Rule;
-use wire::frame::{FrameHead, Opcode, RSV1};
+use wire::frame::{FrameHead, Opcode, PAYLOAD_BYTES_MAX, RSV1};
 use wire::session::Fate;
 use wire::{Direction, mask};
 
@@ -66,11 +66,6 @@ impl Frame<'_> {
 
     const fn is_close(&self) -> bool {
         matches!(self.head.opcode, Opcode::Close)
-    }
-
-    /// The highest bit of a length must not be set (RFC 6455 §5.2); beyond it nothing is counted to the byte.
-    const fn has_a_length(&self) -> bool {
-        self.head.payload_len >> 63 == 0
     }
 
     const fn is_cut(&self) -> bool {
@@ -164,12 +159,10 @@ impl<'a> Way<'a> {
                     .iter()
                     .all(|frame| frame.head.opcode == Opcode::Continuation)
             );
-            if frames.iter().all(Frame::has_a_length) {
-                let wire: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
-                let heads: usize = frames.iter().map(|frame| usize::from(frame.head.head_len)).sum();
-                assert_eq!(facts.wire_bytes, wire as u64, "{facts:?}");
-                assert_eq!(facts.payload_bytes, (wire - heads) as u64, "{facts:?}");
-            }
+            let wire: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
+            let heads: usize = frames.iter().map(|frame| usize::from(frame.head.head_len)).sum();
+            assert_eq!(facts.wire_bytes, wire as u64, "{facts:?}");
+            assert_eq!(facts.payload_bytes, (wire - heads) as u64, "{facts:?}");
             let mut payload = Vec::new();
             frames.iter().for_each(|frame| frame.payload_into(&mut payload));
             if facts.compressed {
@@ -194,8 +187,8 @@ impl<'a> Way<'a> {
     fn within_limits(&self, frames: &[Frame<'_>]) -> bool {
         let config = &self.stage.config;
         let lens = frames.iter().map(|frame| frame.head.payload_len);
-        frames.iter().all(Frame::has_a_length)
-            && lens.clone().all(|len| len <= config.frame_bytes_max)
+        lens.clone()
+            .all(|len| len <= config.frame_bytes_max.min(PAYLOAD_BYTES_MAX))
             && lens.fold(0, u64::saturating_add) <= config.message_bytes_max
     }
 

@@ -1,10 +1,11 @@
 //! Single stories, each told from beginning to end.
 
+use wire::error::Rule;
 use wire::frame::{FrameHead, Opcode};
-use wire::session::{Agreed, Cause, Config, End, Reason, Refused};
+use wire::session::{Agreed, Cause, Config, End, Facts, Reason, Refused};
 use wire::{Direction, Peer};
 
-use super::stage::{Receiver, close, config, frame, plain, text};
+use super::stage::{Receiver, Stage, close, config, frame, plain, text};
 use Peer::{Client, Server};
 
 #[test]
@@ -53,31 +54,83 @@ fn bytes_leave_before_their_frame_is_complete_but_a_header_waits() {
 
 #[test]
 fn a_frame_over_the_limit_is_refused_by_its_header_alone() {
-    for declared in [(1u64 << 20) + 1, 1 << 63, u64::MAX] {
+    let cases = [
+        ((1u64 << 20) + 1, 1009u16, "frame over the limit"),
+        ((1 << 63) - 1, 1009, "frame over the limit"),
+        (1 << 63, 1002, "payload length of 64 bits"),
+        (u64::MAX, 1002, "payload length of 64 bits"),
+    ];
+    for (declared, code, words) in cases {
         let mut stage = plain(config());
         let mut bytes = text(Client, "before");
         FrameHead::new(Opcode::Binary, Some([1; 4]), declared).encode(&mut bytes);
         bytes.extend_from_slice(&[0; 50]);
         stage.says(Client, &bytes);
+        let closed = [(8, [&code.to_be_bytes()[..], words.as_bytes()].concat())];
         let mut got = Receiver::new(Direction::Send, &Agreed::default()).read(&stage.gets(Server));
         assert_eq!(got.remove(0), (1, b"before".to_vec()));
-        assert_eq!(
-            got,
-            [(8, [&1009u16.to_be_bytes()[..], b"frame over the limit"].concat())]
-        );
+        assert_eq!(got, closed);
         let got = Receiver::new(Direction::Receive, &Agreed::default()).read(&stage.gets(Client));
-        assert_eq!(
-            got,
-            [(8, [&1009u16.to_be_bytes()[..], b"frame over the limit"].concat())]
-        );
-        stage.says(Server, &close(Server, 1009, ""));
+        assert_eq!(got, closed);
+        stage.says(Server, &close(Server, code, ""));
         assert!(
             stage.finished[Server.index()] && !stage.finished[Client.index()],
             "the client is still heard to its end"
         );
         stage.ends(Client, End::Fin);
         assert!(matches!(stage.session.ending().unwrap().cause, Cause::Proxy(Reason::Violation(v)) if v.by == Client));
+        let facts = facts(&stage, Opcode::Binary);
+        assert_eq!(
+            (facts.wire_bytes, facts.payload_bytes),
+            (14 + 50, 50),
+            "counted to the byte"
+        );
     }
+}
+
+/// What is on record of the one message of this kind.
+fn facts(stage: &Stage, opcode: Opcode) -> Facts {
+    let mut facts = stage.seen.iter().map(|seen| seen.facts);
+    facts.find(|facts| facts.opcode == opcode).unwrap()
+}
+
+#[test]
+fn a_length_of_64_bits_is_refused_where_nothing_else_is() {
+    let boundless = Config {
+        frame_bytes_max: u64::MAX,
+        message_bytes_max: u64::MAX,
+        ..config()
+    };
+    for (declared, passes) in [((1u64 << 63) - 1, true), (1 << 63, false), (u64::MAX, false)] {
+        for (opcode, fin) in [(Opcode::Binary, true), (Opcode::Text, false)] {
+            let mut stage = plain(boundless.clone());
+            let mut bytes = Vec::new();
+            let head = FrameHead::new(opcode, None, declared);
+            FrameHead { fin, ..head }.encode(&mut bytes);
+            bytes.extend_from_slice(&[0; 50]);
+            stage.says(Server, &bytes).ends(Server, End::Fin);
+            assert_eq!(stage.gets(Client) == bytes, passes, "{declared}");
+            let rule = if passes { Rule::Unfinished } else { Rule::LengthBit };
+            let facts = facts(&stage, opcode);
+            assert_eq!((facts.violation, facts.payload_bytes), (Some(rule), 50));
+        }
+    }
+}
+
+#[test]
+fn of_a_messages_flaws_the_first_on_the_wire_is_on_record() {
+    let mut stage = plain(Config {
+        message_bytes_max: 100,
+        ..config()
+    });
+    stage
+        .says(Client, &frame(Client, false, 0b010, 1, b"reserved bit, "))
+        .says(Client, &frame(Client, true, 0, 0, &[b'a'; 100]))
+        .ends(Client, End::Fin);
+    assert_eq!(facts(&stage, Opcode::Text).violation, Some(Rule::ReservedBits));
+    stage.ends(Server, End::Fin);
+    let cause = stage.session.ending().unwrap().cause;
+    assert!(matches!(cause, Cause::Proxy(Reason::Violation(v)) if v.rule == Rule::MessageTooBig));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::output::{Bytes, Entry, Facts, Fate, Output, Payload, Recorded, Span};
 use super::{Agreed, Cx};
 use crate::close::{self, Close};
 use crate::error::Rule;
-use crate::frame::{CONTROL_BYTES_MAX, FrameHead, HEAD_BYTES_MAX, Opcode, RSV1};
+use crate::frame::{CONTROL_BYTES_MAX, FrameHead, HEAD_BYTES_MAX, Opcode, PAYLOAD_BYTES_MAX, RSV1};
 use crate::mask;
 use crate::message::NewMessage;
 use crate::{Direction, Peer};
@@ -182,18 +182,18 @@ impl Half {
     }
 
     /// A frame begins: holds it against the rules and the limits, and finds its place.
-    fn begin(&mut self, head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
+    fn begin(&mut self, mut head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
         let flaw = self.flaw(&head, cx.agreed);
-        let mut facts = Facts {
-            violation: flaw,
-            ..Facts::of(self.direction, &head)
-        };
         let control = head.opcode.is_control();
         let so_far = match &self.message {
             Some(message) if head.opcode == Opcode::Continuation => message.payload_bytes,
             _ => 0,
         };
-        let stop = if head.payload_len > cx.config.frame_bytes_max {
+        let stop = if head.payload_len > PAYLOAD_BYTES_MAX {
+            // The frame has no end that could be reached; what comes of it is counted against the longest one.
+            head.payload_len = PAYLOAD_BYTES_MAX;
+            Some(Rule::LengthBit)
+        } else if head.payload_len > cx.config.frame_bytes_max {
             Some(Rule::FrameTooBig)
         } else if !control && so_far.saturating_add(head.payload_len) > cx.config.message_bytes_max {
             Some(Rule::MessageTooBig)
@@ -202,24 +202,20 @@ impl Half {
         } else {
             None
         };
-        let silent = stop.is_some_and(Rule::is_limit);
+        // Of one header's flaws the one that ends the conversation counts; of a message's, the first on the wire.
+        let facts = Facts {
+            violation: stop.or(flaw),
+            ..Facts::of(self.direction, &head)
+        };
         self.frame = Some(Frame {
             head,
             left: head.payload_len,
-            control: None,
+            control: control.then_some(facts),
             stopped: stop.is_some(),
-            silent,
+            silent: stop.is_some_and(Rule::is_limit),
         });
-        if control {
-            facts.violation = stop.or(flaw);
-            if let Some(frame) = &mut self.frame {
-                frame.control = Some(facts);
-            }
-        } else {
+        if !control {
             self.begin_data(facts, cx);
-            if let (Some(rule), Some(message)) = (stop, &mut self.message) {
-                message.violation = Some(rule);
-            }
         }
         match stop {
             Some(rule) if !self.away => Err(rule),

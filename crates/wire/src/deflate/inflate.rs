@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::TAIL;
 
@@ -11,7 +11,8 @@ use super::TAIL;
 pub struct Caps {
     /// Bytes of one inflated message.
     pub message_bytes_max: u64,
-    /// Inflated to compressed bytes of one message, held once it has inflated to more than [`Caps::RATIO_FROM`].
+    /// Inflated to compressed bytes of one message, held once it has inflated to more than [`Caps::RATIO_FROM`]: at
+    /// each [`Caps::RATIO_STEP`] of compressed bytes and at its end.
     pub ratio_max: u32,
     /// Bytes of one inflated message that are kept; further ones are counted and let go.
     pub keep_bytes_max: usize,
@@ -20,12 +21,16 @@ pub struct Caps {
 impl Caps {
     /// Small messages may compress as well as they like: 64 KiB hurt nobody.
     pub const RATIO_FROM: u64 = 64 << 10;
+
+    /// What deflates well may be followed by what does not: the ratio is held against so many compressed bytes at a
+    /// time. The steps are counted from the message's beginning, however it is cut into pieces.
+    pub const RATIO_STEP: u64 = 16 << 10;
 }
 
 /// Why a message was not inflated to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InflateError {
-    /// The bytes are not deflate, or refer to a history that was never sent.
+    /// The bytes are not deflate, refer to a history that was never sent, or end inside a block.
     Corrupt,
     /// Beyond [`Caps::message_bytes_max`].
     TooBig,
@@ -61,13 +66,16 @@ pub struct Inflated {
 /// It must see every compressed message of its direction from the first on: under context takeover (RFC 7692 §7.1.1)
 /// a message refers to the ones before it. An error is final for the same reason, and [`Inflater::reading_on`] is for
 /// whoever would rather lose the rest of a long message than all that come after it.
-#[derive(Debug)]
+///
+/// In what pieces a message comes makes no difference: not to what is inflated, not to the error, and not to how far it
+/// was inflated before that.
 pub struct Inflater {
     /// Made with the first message and, without context takeover, freed after each: it is some 48 KB.
-    stream: Option<Box<Decompress>>,
-    window_bits: u8,
+    stream: Option<Box<Inflate>>,
     takeover: bool,
     reads_on: bool,
+    /// The last block of a deflate stream is over, and nothing came behind it.
+    ended: bool,
     failed: Option<InflateError>,
 }
 
@@ -75,17 +83,14 @@ impl Inflater {
     /// An inflater for a direction whose sender keeps to these window bits (8 to 15) and to `takeover`.
     #[must_use]
     pub const fn new(window_bits: u8, takeover: bool) -> Self {
-        // A larger window inflates whatever a smaller one compressed; the library begins at 9.
-        let window_bits = if window_bits < 9 || window_bits > 15 {
-            9
-        } else {
-            window_bits
-        };
+        // The largest window inflates whatever a smaller one compressed. The library holds a smaller one only against
+        // what it inflated in calls before, so that what is corrupt would depend on the pieces.
+        let _ = window_bits;
         Self {
             stream: None,
-            window_bits,
             takeover,
             reads_on: false,
+            ended: false,
             failed: None,
         }
     }
@@ -103,310 +108,170 @@ impl Inflater {
     /// Inflates the next piece of the message under way into `out`.
     ///
     /// # Errors
-    /// [`InflateError`]; `out` has what came before the error, and every later call gives the same error.
-    pub fn push(&mut self, piece: &[u8], caps: &Caps, out: &mut Inflated) -> Result<(), InflateError> {
-        if let Some(error) = self.failed {
-            return Err(error);
+    /// [`InflateError`]; `out` has what came before the error, and of what is beyond a limit the first byte. Every later
+    /// call gives the same error.
+    pub fn push(&mut self, mut piece: &[u8], caps: &Caps, out: &mut Inflated) -> Result<(), InflateError> {
+        while !piece.is_empty() {
+            let step = Caps::RATIO_STEP - out.compressed % Caps::RATIO_STEP;
+            let (now, later) = piece.split_at(usize::try_from(step).unwrap_or(usize::MAX).min(piece.len()));
+            out.compressed += now.len() as u64;
+            self.attempt(|this| this.run(now, InflateFlush::SyncFlush, caps, out))?;
+            piece = later;
         }
-        out.compressed += piece.len() as u64;
-        let result = self.run(piece, caps, out);
-        self.failed = result.err();
-        result
+        self.failed.map_or(Ok(()), Err)
     }
 
     /// Ends the message under way.
     ///
+    /// A message of no bytes is empty. So is what is behind the last block of a deflate stream that ends with the
+    /// message: its sender left out the byte of RFC 7692 §7.2.3.5, and no other message can be meant.
+    ///
     /// # Errors
-    /// As [`Inflater::push`].
+    /// As [`Inflater::push`]; [`InflateError::Corrupt`] for a message that ends inside a block (RFC 7692 §7.2.2).
     pub fn finish(&mut self, caps: &Caps, out: &mut Inflated) -> Result<(), InflateError> {
-        self.push(&TAIL, caps, out)?;
-        if !self.takeover {
-            self.stream = None;
-        }
-        Ok(())
+        self.attempt(|this| {
+            if out.compressed > 0 && !this.ended {
+                this.run(&TAIL_AND_MORE, InflateFlush::Block, caps, out)?;
+            }
+            let most = this.most(caps, out.compressed);
+            if out.size > most {
+                return Err(this.beyond(caps, out));
+            }
+            if !this.takeover {
+                this.stream = None;
+                this.ended = false;
+            }
+            Ok(())
+        })
     }
 
-    fn run(&mut self, mut piece: &[u8], caps: &Caps, out: &mut Inflated) -> Result<(), InflateError> {
-        let bits = self.window_bits;
-        let keep_max = if self.reads_on {
-            let message_max = usize::try_from(caps.message_bytes_max).unwrap_or(usize::MAX);
-            caps.keep_bytes_max.min(message_max)
-        } else {
-            caps.keep_bytes_max
-        };
+    /// Does it unless something has failed before.
+    fn attempt(&mut self, act: impl FnOnce(&mut Self) -> Result<(), InflateError>) -> Result<(), InflateError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let result = act(self);
+        self.failed = result.err();
+        result
+    }
+
+    /// Inflates all of `piece`; where it stops at the ends of blocks, all but the last byte, or it is corrupt.
+    fn run(
+        &mut self,
+        mut piece: &[u8],
+        flush: InflateFlush,
+        caps: &Caps,
+        out: &mut Inflated,
+    ) -> Result<(), InflateError> {
+        let keep_max = self.keep_max(caps);
+        let most = self.most(caps, out.compressed.next_multiple_of(Caps::RATIO_STEP));
+        let blocks = flush == InflateFlush::Block;
         let stream = self
             .stream
-            .get_or_insert_with(|| Box::new(Decompress::new_with_window_bits(false, bits)));
+            .get_or_insert_with(|| Box::new(Inflate::new(false, WINDOW_BITS)));
         // Only what is to be kept grows the message; the rest is inflated into one block again and again.
         let mut spill = Vec::new();
         loop {
+            if self.ended {
+                // Behind the last block of a deflate stream a new one begins (RFC 7692 §7.2.3.5).
+                stream.reset(false);
+                self.ended = false;
+            }
             // The room is measured by itself, not by what a vector has to spare: that may be as much as it holds, and
-            // the caps are looked at only when it is full.
+            // the caps are looked at only when it is full. One byte beyond them is enough.
+            let spare = usize::try_from(most.saturating_add(1).saturating_sub(out.size)).unwrap_or(usize::MAX);
             let keeping = out.bytes.len() < keep_max;
             let room = if keeping {
                 let step = (piece.len() * 4).clamp(256, 1 << 16).min(keep_max - out.bytes.len());
                 let from = out.bytes.len();
-                out.bytes.resize(from + step, 0);
+                out.bytes.resize(from + step.min(spare), 0);
                 &mut out.bytes[from..]
             } else {
                 spill.resize(1 << 14, 0);
-                &mut spill[..]
+                &mut spill[..spare.min(1 << 14)]
             };
             let space = room.len();
             let (before_in, before_out) = (stream.total_in(), stream.total_out());
-            let result = stream.decompress(piece, room, FlushDecompress::Sync);
+            let result = stream.decompress(piece, room, flush);
             let produced = stream.total_out() - before_out;
             let written = usize::try_from(produced).unwrap_or(usize::MAX);
             if keeping {
                 out.bytes.truncate((out.bytes.len() - space).saturating_add(written));
             }
-            let status = result.map_err(|_| InflateError::Corrupt)?;
-            let full = written == space;
             piece = piece
                 .get(usize::try_from(stream.total_in() - before_in).unwrap_or(usize::MAX)..)
                 .unwrap_or(&[]);
             out.size += produced;
-            held(out, caps, self.reads_on)?;
-            match status {
-                // The last block of a deflate stream: a new one begins behind it (RFC 7692 §7.2.3.5).
-                Status::StreamEnd => {
-                    stream.reset(false);
-                    if piece.is_empty() {
-                        return Ok(());
-                    }
-                }
-                Status::Ok | Status::BufError if piece.is_empty() && !full => return Ok(()),
-                Status::BufError if produced == 0 && !full => return Err(InflateError::Corrupt),
-                Status::Ok | Status::BufError => {}
+            // What was inflated before an error came first.
+            if out.size > most {
+                return Err(self.beyond(caps, out));
             }
+            let status = result.map_err(|_| InflateError::Corrupt)?;
+            let full = written == space;
+            self.ended = status == Status::StreamEnd;
+            match status {
+                _ if blocks && piece.len() == 1 && !full => return Ok(()),
+                _ if piece.is_empty() && (self.ended || !full) => {
+                    return if blocks { Err(InflateError::Corrupt) } else { Ok(()) };
+                }
+                Status::BufError if produced == 0 && !full => return Err(InflateError::Corrupt),
+                _ => {}
+            }
+        }
+    }
+
+    fn keep_max(&self, caps: &Caps) -> usize {
+        if self.reads_on {
+            let message_max = usize::try_from(caps.message_bytes_max).unwrap_or(usize::MAX);
+            caps.keep_bytes_max.min(message_max)
+        } else {
+            caps.keep_bytes_max
+        }
+    }
+
+    /// What so many compressed bytes may inflate to at the most.
+    fn most(&self, caps: &Caps, compressed: u64) -> u64 {
+        let fair = fair(caps, compressed);
+        if self.reads_on {
+            caps.message_bytes_max.max(fair)
+        } else {
+            caps.message_bytes_max.min(fair)
+        }
+    }
+
+    /// Which of the caps is met first.
+    const fn beyond(&self, caps: &Caps, out: &Inflated) -> InflateError {
+        if !self.reads_on && out.size > caps.message_bytes_max {
+            InflateError::TooBig
+        } else {
+            InflateError::Ratio
         }
     }
 }
 
-/// Holds what has been inflated against the caps.
-fn held(out: &Inflated, caps: &Caps, reads_on: bool) -> Result<(), InflateError> {
-    let too_big = out.size > caps.message_bytes_max;
-    if too_big && !reads_on {
-        return Err(InflateError::TooBig);
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater")
+            .field("takeover", &self.takeover)
+            .field("reads_on", &self.reads_on)
+            .field("ended", &self.ended)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
-    let fair = out.compressed.saturating_mul(u64::from(caps.ratio_max));
-    let unfair = out.size > Caps::RATIO_FROM && out.size > fair;
-    if unfair && (too_big || !reads_on) {
-        Err(InflateError::Ratio)
-    } else {
-        Ok(())
-    }
+}
+
+/// The window of every inflater.
+const WINDOW_BITS: u8 = 15;
+
+/// The tail and one byte more, at which inflating stops if all blocks are over.
+const TAIL_AND_MORE: [u8; 5] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0];
+
+/// What so many compressed bytes may inflate to by [`Caps::ratio_max`].
+fn fair(caps: &Caps, compressed: u64) -> u64 {
+    compressed
+        .saturating_mul(u64::from(caps.ratio_max))
+        .max(Caps::RATIO_FROM)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Deflater;
-    use super::*;
-    use proptest::prelude::*;
-
-    const CAPS: Caps = Caps {
-        message_bytes_max: 1 << 20,
-        ratio_max: 200,
-        keep_bytes_max: usize::MAX,
-    };
-
-    fn inflate(inflater: &mut Inflater, message: &[u8], piece: usize) -> Result<Vec<u8>, InflateError> {
-        let mut out = Inflated::default();
-        for piece in message.chunks(piece.max(1)) {
-            inflater.push(piece, &CAPS, &mut out)?;
-        }
-        inflater.finish(&CAPS, &mut out)?;
-        assert_eq!(out.size, out.bytes.len() as u64);
-        Ok(out.bytes)
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_deflated_inflates_in_any_pieces(
-            messages in prop::collection::vec(prop_oneof![any::<Vec<u8>>(), "[ab]{0,400}".prop_map(String::into_bytes)], 1..8),
-            bits in 9u8..=15, takeover: bool, piece in 1usize..40,
-        ) {
-            let mut deflater = Deflater::new(bits, takeover).expect("9 to 15");
-            let mut inflater = Inflater::new(bits, takeover);
-            for message in &messages {
-                let mut small = Vec::new();
-                deflater.compress(message, &mut small);
-                prop_assert_eq!(&inflate(&mut inflater, &small, piece).expect("inflates"), message);
-            }
-        }
-
-        #[test]
-        fn any_bytes_do_no_harm(messages: Vec<Vec<u8>>, piece in 1usize..40) {
-            let mut inflater = Inflater::new(15, true);
-            for message in &messages {
-                let _ = inflate(&mut inflater, message, piece);
-            }
-        }
-    }
-
-    #[test]
-    fn the_examples_of_the_rfc_inflate() {
-        // RFC 7692 §7.2.3.1 to §7.2.3.5: one block, a shared window, a stored block, BFINAL set, two blocks.
-        let mut inflater = Inflater::new(15, true);
-        let one = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-        let shared = [0xf2, 0x00, 0x11, 0x00, 0x00];
-        let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
-        let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
-        let two = [
-            0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
-        ];
-        for (name, message) in [
-            ("one", &one[..]),
-            ("shared", &shared),
-            ("stored", &stored),
-            ("last", &last),
-            ("two", &two),
-        ] {
-            for piece in [1, 3, 100] {
-                let mut inflater = Inflater::new(15, true);
-                if name == "shared" {
-                    assert_eq!(inflate(&mut inflater, &one, piece).as_deref(), Ok(&b"Hello"[..]));
-                }
-                assert_eq!(
-                    inflate(&mut inflater, message, piece).as_deref(),
-                    Ok(&b"Hello"[..]),
-                    "{name}"
-                );
-            }
-        }
-        assert_eq!(inflate(&mut inflater, &[0x00], 1).as_deref(), Ok(&b""[..]), "empty");
-        assert_eq!(
-            inflate(&mut inflater, &[], 1).as_deref(),
-            Ok(&b""[..]),
-            "nothing at all"
-        );
-    }
-
-    #[test]
-    fn a_bomb_is_stopped_by_ratio_and_by_size() {
-        let mut bomb = Vec::new();
-        Deflater::new(15, true)
-            .expect("15")
-            .compress(&vec![0; 8 << 20], &mut bomb);
-        let caps = Caps {
-            message_bytes_max: u64::MAX,
-            ..CAPS
-        };
-        let mut out = Inflated::default();
-        assert_eq!(
-            Inflater::new(15, true).push(&bomb, &caps, &mut out),
-            Err(InflateError::Ratio)
-        );
-        assert!(
-            out.bytes.len() < bomb.len() * 200 + (1 << 17),
-            "stops soon behind the limit"
-        );
-        let caps = Caps {
-            ratio_max: u32::MAX,
-            ..CAPS
-        };
-        let mut inflater = Inflater::new(15, true);
-        assert_eq!(
-            inflater.push(&bomb, &caps, &mut Inflated::default()),
-            Err(InflateError::TooBig)
-        );
-        assert_eq!(
-            inflater.push(b"", &caps, &mut Inflated::default()),
-            Err(InflateError::TooBig),
-            "for good"
-        );
-    }
-
-    #[test]
-    fn what_is_not_kept_is_counted_and_still_feeds_the_window() {
-        let message: Vec<u8> = (0..60_000u32).flat_map(|i| (i % 251).to_le_bytes()).collect();
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        let mut deflater = Deflater::new(15, true).expect("15");
-        deflater.compress(&message, &mut first);
-        deflater.compress(&message, &mut second);
-        let caps = Caps {
-            keep_bytes_max: 100,
-            ratio_max: u32::MAX,
-            ..CAPS
-        };
-        let mut inflater = Inflater::new(15, true);
-        for small in [first, second] {
-            let mut out = Inflated::default();
-            inflater.push(&small, &caps, &mut out).expect("inflates");
-            inflater.finish(&caps, &mut out).expect("ends");
-            assert_eq!(
-                (out.bytes.as_slice(), out.size),
-                (&message[..100], message.len() as u64)
-            );
-        }
-    }
-
-    /// Bytes that deflate well, and within the ratio of [`CAPS`].
-    fn numbers(count: u32) -> Vec<u8> {
-        (0..count)
-            .flat_map(|n| format!("{},", n % 1000 * 7).into_bytes())
-            .collect()
-    }
-
-    #[test]
-    fn reading_on_a_long_message_is_cut_at_its_limit_and_the_next_one_can_be_read() {
-        let caps = Caps {
-            message_bytes_max: 100_000,
-            ..CAPS
-        };
-        let messages = [numbers(50_000), numbers(1000), numbers(50_000)];
-        for piece in [7, 1000, usize::MAX] {
-            let mut deflater = Deflater::new(15, true).expect("15");
-            let mut inflater = Inflater::new(15, true).reading_on();
-            for message in &messages {
-                let (mut small, mut out) = (Vec::new(), Inflated::default());
-                deflater.compress(message, &mut small);
-                for piece in small.chunks(piece) {
-                    inflater.push(piece, &caps, &mut out).expect("its ratio is fair");
-                }
-                inflater.finish(&caps, &mut out).expect("ends");
-                assert_eq!(out.size, message.len() as u64);
-                assert!(out.bytes == message[..message.len().min(100_000)]);
-            }
-        }
-    }
-
-    #[test]
-    fn reading_on_the_ratio_is_held_beyond_the_size_and_soon() {
-        let zeros = vec![0; 8 << 20];
-        let mut bomb = Vec::new();
-        Deflater::new(15, true).expect("15").compress(&zeros, &mut bomb);
-        for (message_bytes_max, result) in [
-            (8 << 20, Ok(())),
-            (4 << 20, Err(InflateError::Ratio)),
-            (1 << 10, Err(InflateError::Ratio)),
-        ] {
-            let caps = Caps {
-                message_bytes_max,
-                ..CAPS
-            };
-            let mut inflater = Inflater::new(15, true).reading_on();
-            let mut out = Inflated::default();
-            assert_eq!(inflater.push(&bomb, &caps, &mut out), result);
-            let soon = message_bytes_max.max(bomb.len() as u64 * 200) + (1 << 17);
-            assert!(out.size <= soon, "{} of {soon}", out.size);
-            assert_eq!(out.bytes.len() as u64, message_bytes_max.min(out.size));
-        }
-        let caps = Caps {
-            message_bytes_max: 1 << 10,
-            ..CAPS
-        };
-        let mut small = Vec::new();
-        Deflater::new(15, true)
-            .expect("15")
-            .compress(&zeros[..Caps::RATIO_FROM as usize], &mut small);
-        let mut out = Inflated::default();
-        let mut inflater = Inflater::new(15, true).reading_on();
-        assert_eq!(
-            inflater.push(&small, &caps, &mut out),
-            Ok(()),
-            "the first 64 KiB are free"
-        );
-        assert_eq!(out.size, Caps::RATIO_FROM);
-    }
-}
+mod tests;

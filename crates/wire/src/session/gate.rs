@@ -133,7 +133,18 @@ impl Hold {
             mask::unmask_into(&mut self.plain.bytes, bytes, head.mask, offset);
             Ok(())
         };
-        let result = result.and_then(|()| self.check_utf8(facts, before, cx.config));
+        self.checked(result, facts, before, cx.config)
+    }
+
+    /// What was added to a message behind `before` came before what is wrong behind it.
+    fn checked(
+        &mut self,
+        result: Result<(), Rule>,
+        facts: &mut Facts,
+        before: usize,
+        config: &Config,
+    ) -> Result<(), Rule> {
+        self.check_utf8(facts, before, config)?;
         if let Err(rule) = result {
             facts.violation.get_or_insert(rule);
         }
@@ -217,12 +228,8 @@ impl Hold {
             let inflater = self
                 .inflater
                 .get_or_insert_with(|| Inflater::new(self.window_bits, self.takeover));
-            if let Err(error) = inflater.finish(&cx.caps(), &mut self.plain) {
-                let rule = Rule::from(error);
-                facts.violation.get_or_insert(rule);
-                return Err(rule);
-            }
-            self.check_utf8(facts, before, cx.config)?;
+            let result = inflater.finish(&cx.caps(), &mut self.plain).map_err(Rule::from);
+            self.checked(result, facts, before, cx.config)?;
         }
         match self.utf8.finish() {
             Ok(()) => Ok(()),

@@ -3,9 +3,10 @@
 use wire::Direction;
 use wire::Peer::{Client, Server};
 use wire::deflate::{Deflater, Params};
+use wire::error::{Rule, Violation};
 use wire::frame::Opcode;
 use wire::message::NewMessage;
-use wire::session::{Agreed, Cause, Config, Gate, GateError, Reason, Refused, Verdict};
+use wire::session::{Agreed, Cause, Config, End, Gate, GateError, Reason, Refused, Verdict};
 
 use super::stage::{Receiver, Stage, close, config, deflate, frame, judged, plain, text};
 
@@ -250,4 +251,50 @@ fn where_a_violation_closes_an_open_gate_still_checks() {
     stage.session.set_gate(Direction::Send, Gate::Open, None).unwrap();
     stage.says(Client, &frame(Client, false, 0, 1, b"held until it is whole"));
     assert_eq!(stage.gets(Server), b"");
+}
+
+#[test]
+fn of_a_compressed_messages_flaws_the_first_counts_in_any_pieces() {
+    let stored = |text: &[u8]| [&[0, text.len() as u8, 0, !text.len() as u8, 0xff], text].concat();
+    let corrupt = [0xff; 5];
+    let cases = [
+        ([stored(b"\xff"), corrupt.to_vec()].concat(), Rule::InvalidUtf8),
+        ([corrupt.to_vec(), stored(b"\xff")].concat(), Rule::CorruptDeflate),
+        ([stored(&[b'a'; 30]), corrupt.to_vec()].concat(), Rule::MessageTooBig),
+        ([stored(b"a\xff"), stored(&[b'a'; 30])].concat(), Rule::InvalidUtf8),
+        (stored(b"a"), Rule::CorruptDeflate),
+        (vec![0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07], Rule::CorruptDeflate),
+    ];
+    for (small, rule) in cases {
+        for piece in [1, 2, 5, 100] {
+            let config = Config {
+                close_on_violation: true,
+                validate_utf8: true,
+                message_bytes_max: 25,
+                ..config()
+            };
+            let mut stage = Stage::new(config, deflate());
+            let fragments = small.chunks(20).enumerate();
+            let last = small.len().div_ceil(20) - 1;
+            let bytes: Vec<u8> = fragments
+                .flat_map(|(n, part)| {
+                    let (rsv, opcode) = if n == 0 { (4, 1) } else { (0, 0) };
+                    frame(Client, n == last, rsv, opcode, part)
+                })
+                .collect();
+            for piece in bytes.chunks(piece) {
+                stage.says(Client, piece);
+            }
+            stage.ends(Client, End::Fin).ends(Server, End::Fin);
+            let cause = stage.session.ending().unwrap().cause;
+            let by = Client;
+            assert_eq!(
+                cause,
+                Cause::Proxy(Reason::Violation(Violation { by, rule })),
+                "{piece}"
+            );
+            let text = stage.seen.iter().find(|seen| seen.facts.compressed).unwrap();
+            assert_eq!(text.facts.violation, Some(rule), "{piece}");
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! One flow on the recorder's side: messages put together, inflated, cut.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use wire::deflate::{Caps, Params};
 use wire::error::Rule;
 use wire::frame::Opcode;
 use wire::session::{Facts, Fate as WireFate};
 
-use super::batch::{Http, Lost, Whole};
+use super::batch::{Http, Lost, What, Whole};
 use super::half::{Assembled, Half};
 use crate::flow::{Counts, Direction, Ending, Fate, FlowId, Kind, Opening, Timestamp};
 use crate::store::{PayloadRef, Row};
@@ -51,24 +52,61 @@ impl FlowState {
         }
     }
 
-    pub(super) fn deflate(&mut self, params: Params) {
+    /// Takes what happened to messages; `bytes` are those of its batch. `store` gets the row if there is one, and says
+    /// whether it was taken: what was not is counted as lost.
+    pub(super) fn take<E>(
+        &mut self,
+        what: What,
+        bytes: &[u8],
+        keep: Keep,
+        store: impl FnOnce(&Row<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let slice = |range: Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
+        let stored = match what {
+            What::Message { at, facts, sent, bytes } => self.message(at, &facts, sent, slice(bytes), keep, store),
+            What::Whole(whole) => self.whole(&whole, keep, store),
+            What::Http(http) => self.http(&http, keep, store),
+            What::Part {
+                direction,
+                control,
+                compressed,
+                bytes,
+            } => {
+                self.halves[direction.index()].add(control, compressed, slice(bytes), &keep.caps);
+                return Ok(());
+            }
+            What::Deflate(params) => {
+                self.deflate(params);
+                return Ok(());
+            }
+            What::Lost { direction, lost } => {
+                self.lost(direction, lost);
+                return Ok(());
+            }
+            What::Tunnelled { direction, bytes } => {
+                self.count(direction, 0, bytes);
+                return Ok(());
+            }
+            // These are about the flow, not about what it carries.
+            What::Opened(_) | What::Ended(_) => return Ok(()),
+        };
+        match stored {
+            Ok(true) => self.uncommitted += 1,
+            Ok(false) | Err(_) => self.counts.messages_lost += 1,
+        }
+        stored.map(drop)
+    }
+
+    fn deflate(&mut self, params: Params) {
         let [client, server] = &mut self.halves;
         client.deflate(params.client_max_window_bits, !params.client_no_context_takeover);
         server.deflate(params.server_max_window_bits, !params.server_no_context_takeover);
     }
 
-    pub(super) fn part(&mut self, direction: Direction, control: bool, compressed: bool, bytes: &[u8], keep: Keep) {
-        self.halves[direction.index()].add(control, compressed, bytes, &keep.caps);
-    }
-
-    pub(super) fn lost(&mut self, direction: Direction, lost: Lost) {
+    fn lost(&mut self, direction: Direction, lost: Lost) {
         self.counts.messages_lost += lost.messages;
         self.count(direction, lost.messages, lost.wire_bytes);
         self.halves[direction.index()].lost(lost.data, lost.control, lost.compressed);
-    }
-
-    pub(super) fn tunnelled(&mut self, direction: Direction, bytes: u64) {
-        self.count(direction, 0, bytes);
     }
 
     fn count(&mut self, direction: Direction, messages: u64, bytes: u64) {
@@ -85,7 +123,7 @@ impl FlowState {
     }
 
     /// A message whose last bytes are `last`; `with` gets its row.
-    pub(super) fn message<T>(
+    fn message<T>(
         &mut self,
         at: Timestamp,
         facts: &Facts,
@@ -137,7 +175,7 @@ impl FlowState {
     }
 
     /// A message that the session has put together.
-    pub(super) fn whole<T>(&mut self, whole: &Whole, keep: Keep, with: impl FnOnce(&Row<'_>) -> T) -> T {
+    fn whole<T>(&mut self, whole: &Whole, keep: Keep, with: impl FnOnce(&Row<'_>) -> T) -> T {
         self.count(whole.facts.direction, 1, whole.facts.wire_bytes);
         let cut = |bytes: &[u8]| bytes.len().min(keep.caps.keep_bytes_max);
         let plain = &whole.payload[..cut(&whole.payload)];
@@ -175,7 +213,7 @@ impl FlowState {
     }
 
     /// A message of HTTP.
-    pub(super) fn http<T>(&mut self, http: &Http, keep: Keep, with: impl FnOnce(&Row<'_>) -> T) -> T {
+    fn http<T>(&mut self, http: &Http, keep: Keep, with: impl FnOnce(&Row<'_>) -> T) -> T {
         let upgrade = matches!(http.kind, Kind::UpgradeRequest | Kind::UpgradeResponse);
         if !upgrade {
             self.count(http.direction, 1, http.size);

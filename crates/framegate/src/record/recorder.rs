@@ -1,7 +1,7 @@
 //! The recorder's thread: takes batches, writes rows, commits in time, and keeps house when nothing else is to do.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::iter::Peekable;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -18,7 +18,7 @@ use super::queue::{Import, Job, Jobs};
 use crate::config::{OnError, Settings};
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, FlowId, Timestamp};
-use crate::store::{Row, StoreError, Writer};
+use crate::store::{Row, Rows, StoreError, Writer};
 
 /// So much is written at once at the most.
 const GATHER_BYTES: usize = 8 << 20;
@@ -171,94 +171,90 @@ impl Thread {
         }
         // Stable: a flow's own events stay in their order.
         events.sort_by_key(|(_, event)| event.flow);
-        for (at, Event { flow, what }) in events {
-            if let Err(error) = self.event(flow, what, &batches[at].bytes) {
-                self.fail(&error);
+        let mut events = events.into_iter().peekable();
+        while let Some(flow) = events.peek().map(|(_, event)| event.flow) {
+            let mut of_flow = std::iter::from_fn(|| events.next_if(|(_, event)| event.flow == flow)).peekable();
+            while of_flow.peek().is_some() {
+                if let Err(error) = self.events(flow, &mut of_flow, &batches) {
+                    self.fail(&error);
+                }
             }
         }
         self.jobs.done(std::mem::take(&mut self.gathered_bytes));
         self.to_index = self.settings.store.full_text;
     }
 
-    fn event(&mut self, id: FlowId, what: What, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Takes the next events of one flow: one about the flow itself, or all about its messages that come in a row. On
+    /// an error those that are left may be taken by the next call.
+    fn events(
+        &mut self,
+        id: FlowId,
+        events: &mut Peekable<impl Iterator<Item = (usize, Event)>>,
+        batches: &[Batch],
+    ) -> Result<(), StoreError> {
         let broken = self.is_broken();
-        if let What::Opened(opening) = what {
-            self.flows.insert(id, FlowState::new(id, opening));
-            self.tell_flow(id);
-        } else if let What::Ended(ending) = what {
-            if let Some(flow) = self.flows.get_mut(&id) {
-                flow.ending = Some(ending);
+        let about_flow = |(_, event): &(usize, Event)| matches!(event.what, What::Opened(_) | What::Ended(_));
+        match events.next_if(about_flow).map(|(_, event)| event.what) {
+            Some(What::Opened(opening)) => {
+                self.flows.insert(id, FlowState::new(id, opening));
+                self.tell_flow(id);
             }
-            self.tell_flow(id);
-        } else {
-            self.touch(id);
-            if !broken {
-                self.open(id)?;
+            Some(What::Ended(ending)) => {
+                if let Some(flow) = self.flows.get_mut(&id) {
+                    flow.ending = Some(ending);
+                }
+                self.tell_flow(id);
             }
-            return self.message(id, what, bytes, broken);
+            _ => {
+                let messages = std::iter::from_fn(|| events.next_if(|event| !about_flow(event)));
+                return self.messages(id, messages, batches, broken);
+            }
         }
         self.touch(id);
         if broken { Ok(()) } else { self.open(id) }
     }
 
-    fn message(&mut self, id: FlowId, what: What, bytes: &[u8], broken: bool) -> Result<(), StoreError> {
-        let Self {
-            writer,
-            flows,
-            live,
-            keep,
-            ..
-        } = self;
-        let Some(flow) = flows.get_mut(&id) else { return Ok(()) };
+    /// Takes what happened to messages of one flow, up to the first that the store does not take.
+    fn messages(
+        &mut self,
+        id: FlowId,
+        mut events: impl Iterator<Item = (usize, Event)>,
+        batches: &[Batch],
+        broken: bool,
+    ) -> Result<(), StoreError> {
+        self.touch(id);
+        if !broken {
+            self.open(id)?;
+        }
+        let Some(flow) = self.flows.get_mut(&id) else {
+            events.for_each(drop);
+            return Ok(());
+        };
+        let (live, keep) = (&self.live, self.keep);
         let listened = live.receiver_count() > 0;
-        let mut store = |row: &Row<'_>| {
+        let tell = |row: &Row<'_>| {
             if listened {
                 let _ = live.send(Arc::new(Live::Message(row.into())));
             }
-            // The last number stands for all that come behind it: the store takes none twice.
-            if broken || row.sequence == u32::MAX {
-                Ok(false)
-            } else {
-                writer.message(row)
-            }
         };
-        let slice = |range: Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
-        let stored = match what {
-            What::Message { at, facts, sent, bytes } => flow.message(at, &facts, sent, slice(bytes), *keep, &mut store),
-            What::Whole(whole) => flow.whole(&whole, *keep, &mut store),
-            What::Http(http) => flow.http(&http, *keep, &mut store),
-            What::Part {
-                direction,
-                control,
-                compressed,
-                bytes,
-            } => {
-                flow.part(direction, control, compressed, slice(bytes), *keep);
-                return Ok(());
-            }
-            What::Deflate(params) => {
-                flow.deflate(params);
-                return Ok(());
-            }
-            What::Lost { direction, lost } => {
-                flow.lost(direction, lost);
-                return Ok(());
-            }
-            What::Tunnelled { direction, bytes } => {
-                flow.tunnelled(direction, bytes);
-                return Ok(());
-            }
-            What::Opened(_) | What::Ended(_) => return Ok(()),
+        let mut each = |rows: &mut Option<&mut Rows<'_>>| {
+            events.try_for_each(|(at, event)| {
+                flow.take(event.what, &batches[at].bytes, keep, |row| {
+                    tell(row);
+                    match rows {
+                        // The last number stands for all that come behind it: the store takes none twice.
+                        Some(rows) if row.sequence != u32::MAX => rows.insert(row),
+                        _ => Ok(false),
+                    }
+                })
+            })
         };
-        match stored {
-            Ok(true) => flow.uncommitted += 1,
-            Ok(false) => flow.counts.messages_lost += 1,
-            Err(error) => {
-                flow.counts.messages_lost += 1;
-                return Err(error);
-            }
+        if broken {
+            // Nothing is stored, so nothing fails.
+            let _ = each(&mut None);
+            return Ok(());
         }
-        Ok(())
+        self.writer.messages(id, |rows| each(&mut Some(rows)))
     }
 
     /// Notes that the open transaction has something of this flow.

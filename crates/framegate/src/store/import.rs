@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use rusqlite::Connection;
 
-use super::writer::{Pending, insert_flow, insert_message, update_counts, update_ending};
+use super::writer::{INSERT_PLAIN, Pending, insert_flow, insert_message, update_counts, update_ending};
 use super::{Row, StoreError, Writer};
 use crate::flow::{Ending, Flow, FlowId, Message, State, Timestamp};
 
@@ -76,11 +76,12 @@ fn insert<M: Borrow<Message>>(
 ) -> rusqlite::Result<()> {
     insert_flow(connection, id, &flow.opening)?;
     let mut last = flow.opening.started_at;
+    let mut plain = connection.prepare_cached(INSERT_PLAIN)?;
     for message in messages {
         let message = message.borrow();
         let mut row = Row::from(message);
         row.flow = id;
-        insert_message(connection, &row)?;
+        insert_message(connection, &mut plain, &row)?;
         last = last.max(message.at);
     }
     update_counts(connection, id, &flow.counts)?;

@@ -25,4 +25,4 @@ pub use error::StoreError;
 pub use reader::{FlowQuery, Reader};
 pub use row::{PayloadRef, Row};
 pub use search::Hit;
-pub use writer::Writer;
+pub use writer::{Rows, Writer};

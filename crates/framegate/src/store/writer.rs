@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, Statement, params};
 
 use super::lock::Lock;
 use super::schema::Migrations;
@@ -99,21 +99,33 @@ impl Writer {
     /// # Errors
     /// What SQLite said; also when the flow has a message with this sequence already.
     pub fn message(&mut self, row: &Row<'_>) -> Result<bool, StoreError> {
-        let Some(pending) = self.pending.get_mut(&row.flow) else {
-            return Ok(false);
-        };
-        pending.dirty = true;
-        let late = row.sequence < pending.sequence;
+        let mut written = false;
+        self.messages(row.flow, |rows| {
+            written = rows.insert(row)?;
+            Ok(())
+        })?;
+        Ok(written)
+    }
+
+    /// Puts messages of one flow on record, as many as `work` inserts: what all of them need is looked up once.
+    ///
+    /// # Errors
+    /// The one of `work`. What SQLite said.
+    pub fn messages(
+        &mut self,
+        flow: FlowId,
+        work: impl FnOnce(&mut Rows<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
         self.begin()?;
-        let written = insert_message(&self.connection, row).and_then(|()| {
-            if late {
-                insert_latecomer(&self.connection, row)
-            } else {
-                Ok(())
-            }
+        let plain = self.connection.prepare_cached(INSERT_PLAIN);
+        let written = plain.and_then(|plain| {
+            work(&mut Rows {
+                connection: &self.connection,
+                plain,
+                pending: self.pending.get_mut(&flow),
+            })
         });
-        written.map_err(|source| self.undo("write a message", source))?;
-        Ok(true)
+        written.map_err(|source| self.undo("write a message", source))
     }
 
     /// Puts on record what a flow has carried so far. `Ok(false)`: the store does not know the flow.
@@ -235,9 +247,44 @@ pub(super) fn insert_flow(connection: &Connection, id: FlowId, opening: &Opening
         .map(drop)
 }
 
+/// The way of one flow's messages into the record.
+#[allow(missing_debug_implementations)] // a prepared statement has none
+pub struct Rows<'a> {
+    connection: &'a Connection,
+    plain: CachedStatement<'a>,
+    /// `None`: the store does not know the flow.
+    pending: Option<&'a mut Pending>,
+}
+
+impl Rows<'_> {
+    /// Puts one on record. `Ok(false)`: the store does not know the flow; nothing was written.
+    ///
+    /// # Errors
+    /// What SQLite said; also when the flow has a message with this sequence already.
+    pub fn insert(&mut self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let Some(pending) = &mut self.pending else {
+            return Ok(false);
+        };
+        pending.dirty = true;
+        insert_message(self.connection, &mut self.plain, row)?;
+        if row.sequence < pending.sequence {
+            insert_latecomer(self.connection, row)?;
+        }
+        Ok(true)
+    }
+}
+
+/// What a message has that has only what all have.
+pub(super) const INSERT_PLAIN: &str =
+    "INSERT INTO messages (id, at, bits, wire_bytes, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
+
 /// The hot path: about one microsecond. Every value that is bound takes its share of it, so a message that has only what
-/// all have goes by a statement of its own.
-pub(super) fn insert_message(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()> {
+/// all have goes by `plain`, which is [`INSERT_PLAIN`].
+pub(super) fn insert_message(
+    connection: &Connection,
+    plain: &mut Statement<'_>,
+    row: &Row<'_>,
+) -> rusqlite::Result<()> {
     let id = columns::key(row.flow, row.sequence);
     let bits = columns::bits(row);
     let wire_bytes = columns::clamp(row.wire_bytes);
@@ -246,9 +293,7 @@ pub(super) fn insert_message(connection: &Connection, row: &Row<'_>) -> rusqlite
     let frames = (row.frames != 1).then_some(row.frames);
     let facts = columns::facts(row);
     if size.is_none() && frames.is_none() && facts.is_none() && row.head.is_none() && row.original.is_none() {
-        let sql = "INSERT INTO messages (id, at, bits, wire_bytes, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
-        return connection
-            .prepare_cached(sql)?
+        return plain
             .execute(params![id, row.at.0, bits, wire_bytes, payload])
             .map(drop);
     }

@@ -56,35 +56,35 @@ impl FlowState {
     /// whether it was taken: what was not is counted as lost.
     pub(super) fn take<E>(
         &mut self,
-        what: What,
+        what: &What,
         bytes: &[u8],
         keep: Keep,
         store: impl FnOnce(&Row<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let slice = |range: Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
+        let slice = |range: &Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
         let stored = match what {
-            What::Message { at, facts, sent, bytes } => self.message(at, &facts, sent, slice(bytes), keep, store),
-            What::Whole(whole) => self.whole(&whole, keep, store),
-            What::Http(http) => self.http(&http, keep, store),
+            What::Message { at, facts, sent, bytes } => self.message(*at, facts, *sent, slice(bytes), keep, store),
+            What::Whole(whole) => self.whole(whole, keep, store),
+            What::Http(http) => self.http(http, keep, store),
             What::Part {
                 direction,
                 control,
                 compressed,
                 bytes,
             } => {
-                self.halves[direction.index()].add(control, compressed, slice(bytes), &keep.caps);
+                self.halves[direction.index()].add(*control, *compressed, slice(bytes), &keep.caps);
                 return Ok(());
             }
             What::Deflate(params) => {
-                self.deflate(params);
+                self.deflate(*params);
                 return Ok(());
             }
             What::Lost { direction, lost } => {
-                self.lost(direction, lost);
+                self.lost(*direction, *lost);
                 return Ok(());
             }
             What::Tunnelled { direction, bytes } => {
-                self.count(direction, 0, bytes);
+                self.count(*direction, 0, *bytes);
                 return Ok(());
             }
             // These are about the flow, not about what it carries.

@@ -13,7 +13,7 @@ use wire::deflate::Caps;
 
 use super::RecorderConfig;
 use super::assemble::{FlowState, Keep};
-use super::batch::{Batch, Event, What};
+use super::batch::{Batch, What};
 use super::queue::{Import, Job, Jobs};
 use crate::config::{OnError, Settings};
 use crate::control::operations::Event as Live;
@@ -163,19 +163,21 @@ impl Thread {
     /// Writes what was gathered, flow by flow: the rows of one flow lie side by side in the store, and the more of
     /// them come together, the fewer pages are touched.
     fn write(&mut self) {
-        let mut batches = std::mem::take(&mut self.gathered);
-        let mut events = Vec::with_capacity(batches.iter().map(|batch| batch.events.len()).sum());
-        for (at, batch) in batches.iter_mut().enumerate() {
-            let taken = std::mem::take(&mut batch.events);
-            events.extend(taken.into_iter().map(|event| (at, event)));
+        let batches = std::mem::take(&mut self.gathered);
+        let mut order: Vec<(FlowId, usize, usize)> = Vec::with_capacity(batches.iter().map(|it| it.events.len()).sum());
+        for (at, batch) in batches.iter().enumerate() {
+            order.extend(batch.events.iter().enumerate().map(|(n, event)| (event.flow, at, n)));
         }
-        // Stable: a flow's own events stay in their order.
-        events.sort_by_key(|(_, event)| event.flow);
-        let mut events = events.into_iter().peekable();
-        while let Some(flow) = events.peek().map(|(_, event)| event.flow) {
-            let mut of_flow = std::iter::from_fn(|| events.next_if(|(_, event)| event.flow == flow)).peekable();
-            while of_flow.peek().is_some() {
-                if let Err(error) = self.events(flow, &mut of_flow, &batches) {
+        // By batch and place within a flow: its own events stay in their order.
+        order.sort_unstable();
+        for of_flow in order.chunk_by(|one, other| one.0 == other.0) {
+            let flow = of_flow[0].0;
+            let mut events = of_flow
+                .iter()
+                .map(|&(_, at, n)| (&batches[at].events[n].what, &*batches[at].bytes))
+                .peekable();
+            while events.peek().is_some() {
+                if let Err(error) = self.events(flow, &mut events) {
                     self.fail(&error);
                 }
             }
@@ -186,28 +188,27 @@ impl Thread {
 
     /// Takes the next events of one flow: one about the flow itself, or all about its messages that come in a row. On
     /// an error those that are left may be taken by the next call.
-    fn events(
+    fn events<'a>(
         &mut self,
         id: FlowId,
-        events: &mut Peekable<impl Iterator<Item = (usize, Event)>>,
-        batches: &[Batch],
+        events: &mut Peekable<impl Iterator<Item = (&'a What, &'a [u8])>>,
     ) -> Result<(), StoreError> {
         let broken = self.is_broken();
-        let about_flow = |(_, event): &(usize, Event)| matches!(event.what, What::Opened(_) | What::Ended(_));
-        match events.next_if(about_flow).map(|(_, event)| event.what) {
+        let about_flow = |(what, _): &(&What, &[u8])| matches!(what, What::Opened(_) | What::Ended(_));
+        match events.next_if(about_flow).map(|(what, _)| what) {
             Some(What::Opened(opening)) => {
-                self.flows.insert(id, FlowState::new(id, opening));
+                self.flows.insert(id, FlowState::new(id, opening.clone()));
                 self.tell_flow(id);
             }
             Some(What::Ended(ending)) => {
                 if let Some(flow) = self.flows.get_mut(&id) {
-                    flow.ending = Some(ending);
+                    flow.ending = Some(ending.clone());
                 }
                 self.tell_flow(id);
             }
             _ => {
                 let messages = std::iter::from_fn(|| events.next_if(|event| !about_flow(event)));
-                return self.messages(id, messages, batches, broken);
+                return self.messages(id, messages, broken);
             }
         }
         self.touch(id);
@@ -215,11 +216,10 @@ impl Thread {
     }
 
     /// Takes what happened to messages of one flow, up to the first that the store does not take.
-    fn messages(
+    fn messages<'a>(
         &mut self,
         id: FlowId,
-        mut events: impl Iterator<Item = (usize, Event)>,
-        batches: &[Batch],
+        mut events: impl Iterator<Item = (&'a What, &'a [u8])>,
         broken: bool,
     ) -> Result<(), StoreError> {
         self.touch(id);
@@ -238,8 +238,8 @@ impl Thread {
             }
         };
         let mut each = |rows: &mut Option<&mut Rows<'_>>| {
-            events.try_for_each(|(at, event)| {
-                flow.take(event.what, &batches[at].bytes, keep, |row| {
+            events.try_for_each(|(what, bytes)| {
+                flow.take(what, bytes, keep, |row| {
                     tell(row);
                     match rows {
                         // The last number stands for all that come behind it: the store takes none twice.

@@ -44,7 +44,16 @@ fn in_turn<'a>(client: &'a mut End, server: &'a mut End, client_breaks: bool) ->
 fn of_a_frame_over_the_limit_not_one_byte_passes() {
     let stage = Stage::new(&["limits.frame_bytes_max=1000"]);
     let mut id = 0;
-    for len in [1001, 65_536, (1 << 63) - 1, u64::MAX] {
+    let over = "frame over the limit";
+    let cases = [
+        (1001, 1009, over),
+        (65_536, 1009, over),
+        ((1 << 63) - 1, 1009, over),
+        // No length at all: the highest bit must not be set.
+        (1 << 63, 1002, "payload length of 64 bits"),
+        (u64::MAX, 1002, "payload length of 64 bits"),
+    ];
+    for (len, code, words) in cases {
         for client_breaks in [true, false] {
             id += 1;
             let (mut client, mut server) = stage.open();
@@ -61,10 +70,10 @@ fn of_a_frame_over_the_limit_not_one_byte_passes() {
                 both_are_closed(&mut client, &mut server, 1009)
             } else {
                 // Whoever is inside a frame can only go away.
-                let reason = one.hears_close(1009);
-                assert_eq!(other.hears_close(1009), reason);
+                let reason = one.hears_close(code);
+                assert_eq!(other.hears_close(code), reason);
                 one.shut();
-                other.send(CLOSE, &close(1009, ""));
+                other.send(CLOSE, &close(code, ""));
                 assert_eq!((one.hear(), other.hear()), (Heard::Fin, Heard::Fin));
                 other.shut();
                 reason
@@ -73,8 +82,8 @@ fn of_a_frame_over_the_limit_not_one_byte_passes() {
             is_closed_by_the_proxy(
                 &stage.proxy,
                 &id.to_string(),
-                &format!("{name}: frame over the limit"),
-                1009,
+                &format!("{name}: {words}"),
+                code,
                 &reason,
             );
             let messages = messages(&stage.proxy, &id.to_string());
@@ -84,7 +93,7 @@ fn of_a_frame_over_the_limit_not_one_byte_passes() {
                 .unwrap();
             assert_eq!(
                 json!([flagged["metadata"]["violation"], flagged["fate"], flagged["raw_bytes"]]),
-                json!(["frame over the limit", "dropped", ""])
+                json!([words, "dropped", ""])
             );
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use super::block;
 use crate::flow::FlowId;
 
 /// Why the store could not do what it was asked.
@@ -78,7 +79,10 @@ pub enum StoreError {
 impl StoreError {
     /// For `map_err` on what SQLite returns.
     pub(super) fn sqlite(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Sqlite { what, source }
+        move |source| match block::damage(&source) {
+            Some(damage) => Self::Damaged(damage),
+            None => Self::Sqlite { what, source },
+        }
     }
 
     /// The disk, or the space that the database may use, is full.

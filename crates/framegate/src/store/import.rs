@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 
 use rusqlite::Connection;
 
-use super::writer::{INSERT_PLAIN, Pending, insert_flow, insert_message, update_counts, update_ending};
+use super::block::Block;
+use super::writer::{Pending, insert_flow, update_counts, update_ending};
 use super::{Row, StoreError, Writer};
 use crate::flow::{Ending, Flow, FlowId, Message, State, Timestamp};
 
@@ -47,13 +48,7 @@ impl Writer {
         }
         self.write("import a flow", |connection| insert(connection, id, flow, messages))?;
         self.commit()?;
-        self.pending.insert(
-            id,
-            Pending {
-                sequence: 0,
-                dirty: true,
-            },
-        );
+        self.pending.insert(id, Pending::from(0));
         self.reserve(id);
         Ok(())
     }
@@ -76,14 +71,15 @@ fn insert<M: Borrow<Message>>(
 ) -> rusqlite::Result<()> {
     insert_flow(connection, id, &flow.opening)?;
     let mut last = flow.opening.started_at;
-    let mut plain = connection.prepare_cached(INSERT_PLAIN)?;
+    let (mut block, mut next) = (Block::default(), Some(0));
     for message in messages {
         let message = message.borrow();
         let mut row = Row::from(message);
         row.flow = id;
-        insert_message(connection, &mut plain, &row)?;
+        block.insert(connection, &row, &mut next)?;
         last = last.max(message.at);
     }
+    block.write(connection)?;
     update_counts(connection, id, &flow.counts)?;
     match &flow.ending {
         Some(ending) => update_ending(connection, id, ending)?,

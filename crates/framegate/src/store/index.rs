@@ -4,9 +4,11 @@
 //! messages of different flows come interleaved and one mark over all ids would pass over the slower ones. The mark
 //! moves in the transaction that adds the words, so a crash leaves both where they were.
 
+use std::ops::ControlFlow;
+
 use rusqlite::{Connection, params};
 
-use super::writer::Pending;
+use super::block::{self, Packed};
 use super::{StoreError, Writer, columns};
 use crate::flow::FlowId;
 
@@ -56,7 +58,9 @@ impl Writer {
                 }
                 Outcome::UpTo { sequence, dirty } => {
                     more |= dirty;
-                    self.pending.insert(flow, Pending { sequence, dirty });
+                    if let Some(pending) = self.pending.get_mut(&flow) {
+                        (pending.sequence, pending.dirty) = (sequence, dirty);
+                    }
                 }
             }
         }
@@ -82,9 +86,9 @@ impl Step {
         self.rows == 0 || self.bytes == 0
     }
 
-    fn add(&mut self, connection: &Connection, id: i64, body: Option<&[u8]>) -> rusqlite::Result<()> {
+    fn add(&mut self, connection: &Connection, id: i64, message: &Packed<'_>) -> rusqlite::Result<()> {
         self.rows = self.rows.saturating_sub(1);
-        if let Some(body) = body {
+        if let Some(body) = message.body() {
             self.bytes = self.bytes.saturating_sub(body.len());
             let text = rusqlite::types::ValueRef::Text(body);
             connection
@@ -104,20 +108,18 @@ enum Outcome {
 }
 
 fn index_flow(connection: &Connection, flow: FlowId, from: u32, step: &mut Step) -> rusqlite::Result<Outcome> {
-    let body = columns::BODY;
-    let sql = format!("SELECT m.id, {body} FROM messages m WHERE m.id BETWEEN ?1 AND ?2 ORDER BY m.id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([columns::key(flow, from), columns::key(flow, u32::MAX)])?;
-    let mut sequence = from;
-    let dirty = loop {
+    let (mut sequence, mut dirty) = (from, false);
+    let walked = block::walk(connection, flow, from, |at, message| {
         if step.is_over() {
-            break true;
+            dirty = true;
+            return Ok(ControlFlow::Break(()));
         }
-        let Some(row) = rows.next()? else { break false };
-        let id = row.get(0)?;
-        step.add(connection, id, row.get_ref(1)?.as_bytes_or_null()?)?;
-        sequence = columns::unkey(id).1.saturating_add(1);
-    };
+        step.add(connection, columns::key(flow, at), message)?;
+        sequence = at.saturating_add(1);
+        Ok(ControlFlow::Continue(()))
+    });
+    // What cannot be read cannot be found; the others can.
+    block::up_to_damage(walked)?;
     let ended = "DELETE FROM unindexed WHERE flow = ?1
         AND NOT EXISTS (SELECT 1 FROM flows WHERE id = ?1 AND ended_at IS NULL)";
     if !dirty && connection.prepare_cached(ended)?.execute([flow.0])? > 0 {
@@ -133,9 +135,7 @@ fn index_flow(connection: &Connection, flow: FlowId, from: u32, step: &mut Step)
 
 /// Indexes what came too late for its place; true if there is more.
 fn latecomers(connection: &Connection, step: &mut Step) -> rusqlite::Result<bool> {
-    let body = columns::BODY;
-    let sql = format!("SELECT m.id, {body} FROM latecomers l CROSS JOIN messages m ON m.id = l.id ORDER BY l.id");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached("SELECT id FROM latecomers ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut last = None;
     let more = loop {
@@ -144,7 +144,9 @@ fn latecomers(connection: &Connection, step: &mut Step) -> rusqlite::Result<bool
         }
         let Some(row) = rows.next()? else { break false };
         let id: i64 = row.get(0)?;
-        step.add(connection, id, row.get_ref(1)?.as_bytes_or_null()?)?;
+        let (flow, sequence) = columns::unkey(id);
+        let mut add = |message: &Packed<'_>| step.add(connection, id, message);
+        block::up_to_damage(block::one(connection, flow, sequence, &mut add).map(drop))?;
         last = Some(id);
     };
     // Without a limit in the way, what is left has no message any more.

@@ -2,10 +2,11 @@
 //!
 //! This is the only place that speaks SQL. [`Writer`] lives on the recorder's thread and holds a lock that no second
 //! process can take; [`Reader`] answers questions from any thread and any process, also while the writer writes.
-//! What a column means is written down in `migrations/`.
+//! What a column means is written down in `migrations/`, and how messages lie in it in [`block`].
 //!
 //! It decides neither what goes on record nor when to commit: that is the recorder's.
 
+mod block;
 mod columns;
 mod error;
 mod import;

@@ -1,12 +1,13 @@
 //! Answers questions about the record.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::schema::Migrations;
-use super::{Hit, StoreError, columns, schema, search};
+use super::{Hit, StoreError, block, columns, schema, search};
 use crate::flow::{Flow, FlowId, Message};
 
 /// Connections that are kept open for the next question.
@@ -80,7 +81,7 @@ impl Reader {
             (sql, query.after.map_or(-1, |id| id.0.into()))
         };
         let limit = columns::clamp(query.limit as u64);
-        self.with(|connection| collect(connection, &sql, &[after, limit], columns::flow, |_| false))
+        self.with(|connection| collect(connection, &sql, &[after, limit], columns::flow))
     }
 
     /// One flow; `None` if there is none with this id.
@@ -90,7 +91,7 @@ impl Reader {
     pub fn flow(&self, id: FlowId) -> Result<Option<Flow>, StoreError> {
         let sql = format!("SELECT {} FROM flows WHERE id = ?1", columns::FLOW);
         self.with(|connection| {
-            let mut found = collect(connection, &sql, &[id.0.into()], columns::flow, |_| false)?;
+            let mut found = collect(connection, &sql, &[id.0.into()], columns::flow)?;
             Ok(found.pop())
         })
     }
@@ -102,27 +103,28 @@ impl Reader {
     /// # Errors
     /// What SQLite said, and [`StoreError::Damaged`].
     pub fn messages(&self, id: FlowId, from_sequence: u32, limit: usize) -> Result<Vec<Message>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM messages WHERE id BETWEEN ?1 AND ?2 AND EXISTS (SELECT 1 FROM flows WHERE id = ?3)
-            ORDER BY id LIMIT ?4",
-            columns::MESSAGE
-        );
-        let parameters = [
-            columns::key(id, from_sequence),
-            columns::key(id, u32::MAX),
-            id.0.into(),
-            columns::clamp(limit as u64),
-        ];
-        let mut bytes = 0;
-        let full = |message: &Message| {
-            bytes += message.payload.as_bytes().len();
-            bytes += message
-                .original
-                .as_ref()
-                .map_or(0, |original| original.as_bytes().len());
-            bytes >= PAGE_BYTES
-        };
-        self.with(|connection| collect(connection, &sql, &parameters, columns::message, full))
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.with(|connection| {
+            let read = block::walk(connection, id, from_sequence, |sequence, packed| {
+                let message = block::message(id, sequence, packed)?;
+                bytes += message.payload.as_bytes().len();
+                bytes += message
+                    .original
+                    .as_ref()
+                    .map_or(0, |original| original.as_bytes().len());
+                found.push(message);
+                Ok(if bytes >= PAGE_BYTES || found.len() == limit {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            });
+            read.map_err(StoreError::sqlite(READ))
+        })?;
+        Ok(found)
     }
 
     /// One message; `None` if there is none.
@@ -130,8 +132,10 @@ impl Reader {
     /// # Errors
     /// What SQLite said, and [`StoreError::Damaged`].
     pub fn message(&self, id: FlowId, sequence: u32) -> Result<Option<Message>, StoreError> {
-        let found = self.messages(id, sequence, 1)?.pop();
-        Ok(found.filter(|message| message.sequence == sequence))
+        self.with(|connection| {
+            block::one(connection, id, sequence, |packed| block::message(id, sequence, packed))
+                .map_err(StoreError::sqlite(READ))
+        })
     }
 
     /// The messages whose text has all of `words`, at most `limit`, best first.
@@ -166,13 +170,12 @@ impl Reader {
     }
 }
 
-/// Runs a query and reads its rows, up to the one that is `full`.
+/// Runs a query and reads its rows.
 fn collect<T>(
     connection: &Connection,
     sql: &str,
     parameters: &[i64],
     read: impl Fn(&rusqlite::Row<'_>) -> Result<T, StoreError>,
-    mut full: impl FnMut(&T) -> bool,
 ) -> Result<Vec<T>, StoreError> {
     let failed = StoreError::sqlite;
     let mut statement = connection.prepare_cached(sql).map_err(failed(READ))?;
@@ -181,12 +184,7 @@ fn collect<T>(
         .map_err(failed(READ))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed(READ))? {
-        let item = read(row)?;
-        let is_full = full(&item);
-        found.push(item);
-        if is_full {
-            break;
-        }
+        found.push(read(row)?);
     }
     Ok(found)
 }

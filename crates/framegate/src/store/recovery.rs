@@ -5,42 +5,30 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::writer::Pending;
-use super::{StoreError, columns};
+use super::{StoreError, block};
 use crate::flow::FlowId;
 
-/// Ends the flows that are still active as errors, at the time of their last message.
-///
-/// The counts of a WebSocket are raised to what is on record; they are lower if the last messages were committed
-/// without them. Those of HTTP and of tunnels cannot be told from the messages, and stay.
+/// Ends the flows that are still active as errors, at the time of their last message. Their counts are right: they were
+/// committed with the messages that they count.
 pub(super) fn end_interrupted(connection: &Connection) -> Result<(), StoreError> {
-    let counted = columns::COUNTED;
-    let of_flow = "m.id BETWEEN f.id << 32 AND f.id << 32 | 0xffffffff";
-    let tally = |what: &str, direction: u8| {
-        format!(
-            "CASE f.flow_type WHEN 'bidirectional' THEN (SELECT {what} FROM messages m \
-             WHERE {of_flow} AND {counted} AND m.bits >> 4 & 1 = {direction}) ELSE 0 END"
-        )
+    let end = || {
+        let sql = "SELECT id, started_at FROM flows WHERE id IN (SELECT flow FROM unindexed) AND ended_at IS NULL";
+        let mut statement = connection.prepare(sql)?;
+        let active: Vec<(u32, i64)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut update = connection.prepare(
+            "UPDATE flows SET ended_at = ?2, state = 'error',
+                error = 'interrupted: framegate ended before the connection did' WHERE id = ?1",
+        )?;
+        let transaction = connection.unchecked_transaction()?;
+        for (id, started_at) in active {
+            let last = block::last(connection, FlowId(id))?.map_or(started_at, |last| last.0);
+            update.execute([i64::from(id), last.max(started_at)])?;
+        }
+        transaction.commit()
     };
-    let sql = format!(
-        "UPDATE flows AS f SET
-            ended_at = max(f.started_at,
-                coalesce((SELECT at FROM messages m WHERE {of_flow} ORDER BY m.id DESC LIMIT 1), f.started_at)),
-            state = 'error',
-            error = 'interrupted: framegate ended before the connection did',
-            messages_sent = max(messages_sent, {}),
-            messages_received = max(messages_received, {}),
-            bytes_sent = max(bytes_sent, {}),
-            bytes_received = max(bytes_received, {})
-        WHERE f.id IN (SELECT flow FROM unindexed) AND f.ended_at IS NULL",
-        tally("count(*)", 0),
-        tally("count(*)", 1),
-        tally("coalesce(sum(m.wire_bytes), 0)", 0),
-        tally("coalesce(sum(m.wire_bytes), 0)", 1),
-    );
-    connection
-        .execute(&sql, [])
-        .map(drop)
-        .map_err(StoreError::sqlite("end the flows that were interrupted"))
+    end().map_err(StoreError::sqlite("end the flows that were interrupted"))
 }
 
 /// What the index has still to do.
@@ -49,7 +37,7 @@ pub(super) fn pending(connection: &Connection) -> Result<HashMap<FlowId, Pending
         let mut statement = connection.prepare("SELECT flow, sequence FROM unindexed")?;
         let rows = statement.query_map([], |row| {
             let sequence = row.get(1)?;
-            Ok((FlowId(row.get(0)?), Pending { sequence, dirty: true }))
+            Ok((FlowId(row.get(0)?), Pending::from(sequence)))
         })?;
         rows.collect::<rusqlite::Result<_>>()
     };

@@ -6,7 +6,7 @@ use super::{StoreError, Writer, columns};
 use crate::flow::{FlowId, Timestamp};
 
 /// Messages that one step deletes, and the bytes of payload after which it ends in any case.
-const STEP_ROWS: usize = 2_000;
+const STEP_ROWS: u64 = 2_000;
 const STEP_BYTES: u64 = 4 << 20;
 
 /// Pages that one step gives back to the file system.
@@ -95,7 +95,7 @@ impl Writer {
 
 /// What one step may still delete.
 struct Step {
-    rows: usize,
+    rows: u64,
     bytes: u64,
 }
 
@@ -147,11 +147,12 @@ fn expire(connection: &Connection, flow: FlowId) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Deletes messages of a flow that is out of sight, as many as the step allows, and forgets it with the last one.
+/// Deletes blocks of a flow that is out of sight, as many as the step allows, and forgets it with the last one.
 fn delete_messages(connection: &Connection, flow: FlowId, step: &mut Step) -> rusqlite::Result<()> {
     let first = columns::key(flow, 0);
-    // The length stands in the row's header, so that the payload is not read.
-    let lengths = "SELECT id, octet_length(payload) FROM messages WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    // The length stands in the row's header, so that the messages are not read.
+    let lengths =
+        "SELECT id + count - 1, count, octet_length(messages) FROM blocks WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
     let mut statement = connection.prepare_cached(lengths)?;
     let mut rows = statement.query([first, columns::key(flow, u32::MAX)])?;
     let mut up_to = None;
@@ -161,17 +162,16 @@ fn delete_messages(connection: &Connection, flow: FlowId, step: &mut Step) -> ru
         }
         let Some(row) = rows.next()? else { break true };
         up_to = Some(row.get::<_, i64>(0)?);
-        step.rows = step.rows.saturating_sub(1);
-        step.bytes = step
-            .bytes
-            .saturating_sub(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+        let left = |of: u64, taken: i64| of.saturating_sub(u64::try_from(taken).unwrap_or(0));
+        step.rows = left(step.rows, row.get(1)?);
+        step.bytes = left(step.bytes, row.get(2)?);
     };
     drop(rows);
     if let Some(up_to) = up_to {
         for sql in [
             "DELETE FROM words WHERE rowid BETWEEN ?1 AND ?2",
             "DELETE FROM latecomers WHERE id BETWEEN ?1 AND ?2",
-            "DELETE FROM messages WHERE id BETWEEN ?1 AND ?2",
+            "DELETE FROM blocks WHERE id BETWEEN ?1 AND ?2",
         ] {
             connection.prepare_cached(sql)?.execute([first, up_to])?;
         }

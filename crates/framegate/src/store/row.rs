@@ -11,14 +11,26 @@ pub enum PayloadRef<'a> {
     Bytes(&'a [u8]),
 }
 
-impl PayloadRef<'_> {
+impl<'a> PayloadRef<'a> {
+    /// Its bytes, whichever they are.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// Whether it is text.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
     /// How many bytes it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Bytes(bytes) => bytes.len(),
-        }
+        self.as_bytes().len()
     }
 
     /// Whether it has none.

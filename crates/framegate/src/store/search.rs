@@ -3,10 +3,11 @@
 //! The rest that is not indexed, and the text around each hit, go through an index of the same kind in memory, so that
 //! both answer by exactly the same rules.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use rusqlite::{Connection, params};
 
+use super::block::{self, Packed};
 use super::reader::first;
 use super::{StoreError, columns};
 use crate::flow::FlowId;
@@ -120,25 +121,30 @@ fn scratch() -> rusqlite::Result<Connection> {
 
 /// Copies what is not indexed, within limits.
 fn copy_rest(connection: &Connection, scratch: &Connection) -> rusqlite::Result<()> {
-    let body = columns::BODY;
-    let late = format!("SELECT m.id, {body} FROM latecomers l CROSS JOIN messages m ON m.id = l.id ORDER BY l.id DESC");
-    let rest = format!(
-        "SELECT m.id, {body} FROM unindexed u CROSS JOIN messages m
-            ON m.id BETWEEN u.flow << 32 | u.sequence AND u.flow << 32 | 0xffffffff
-        ORDER BY u.flow DESC"
-    );
+    let mut late = connection.prepare_cached("SELECT id FROM latecomers ORDER BY id DESC")?;
+    let mut rest = connection.prepare_cached("SELECT flow << 32 | sequence FROM unindexed ORDER BY flow DESC")?;
+    let late = late.query_map([], |row| Ok((row.get(0)?, true)))?;
+    let rest = rest.query_map([], |row| Ok((row.get(0)?, false)))?;
     let (mut rows_left, mut bytes_left) = (REST_ROWS, REST_BYTES);
     scratch.execute_batch("BEGIN")?;
-    for sql in [late, rest] {
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([])?;
-        while rows_left > 0 && bytes_left > 0 {
-            let Some(row) = rows.next()? else { break };
-            rows_left -= 1;
-            if let Some(text) = row.get_ref(1)?.as_bytes_or_null()? {
-                bytes_left = bytes_left.saturating_sub(text.len());
-                insert(scratch, row.get(0)?, text)?;
+    for place in late.chain(rest) {
+        let (place, is_alone): (i64, bool) = place?;
+        let (flow, from) = columns::unkey(place);
+        let walked = block::walk(connection, flow, from, |sequence, message| {
+            if rows_left == 0 || bytes_left == 0 || is_alone && sequence != from {
+                return Ok(ControlFlow::Break(()));
             }
+            rows_left -= 1;
+            if let Some(text) = message.body() {
+                bytes_left = bytes_left.saturating_sub(text.len());
+                insert(scratch, columns::key(flow, sequence), text)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        // What cannot be read cannot be found; the others can.
+        block::up_to_damage(walked)?;
+        if rows_left == 0 || bytes_left == 0 {
+            break;
         }
     }
     scratch.execute_batch("COMMIT")
@@ -171,8 +177,11 @@ fn around(
     if let Some(marked) = marked(scratch, expression, id)? {
         return Ok(unmark(&marked));
     }
-    let text: Option<String> = first(connection, "SELECT payload FROM messages WHERE id = ?1", [id])?;
-    let text = text.unwrap_or_default();
+    let (flow, sequence) = columns::unkey(id);
+    let read = |message: &Packed<'_>| Ok(message.body().map(|text| String::from_utf8_lossy(text).into_owned()));
+    let text = block::one(connection, flow, sequence, read)?
+        .flatten()
+        .unwrap_or_default();
     let near = &text[..text.floor_char_boundary(NEAR_BYTES)];
     for part in [near, &text] {
         insert(scratch, id, part.as_bytes())?;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use rusqlite::{CachedStatement, Connection, Statement, params};
+use rusqlite::{Connection, params};
 
+use super::block::Block;
 use super::lock::Lock;
 use super::schema::Migrations;
 use super::{Row, StoreError, columns, recovery, schema};
@@ -19,6 +20,8 @@ pub struct Writer {
     pub(super) connection: Connection,
     /// What the index has still to do, of every flow that may get further messages.
     pub(super) pending: HashMap<FlowId, Pending>,
+    /// The messages that are not in the database yet, though in the transaction.
+    block: Block,
     /// The flows that were opened since the last commit.
     opened: Vec<FlowId>,
     next: u32,
@@ -33,6 +36,19 @@ pub(super) struct Pending {
     pub(super) sequence: u32,
     /// Something was written since the index looked.
     pub(super) dirty: bool,
+    /// One more than the highest sequence on record, if that is known.
+    pub(super) next: Option<u32>,
+}
+
+impl Pending {
+    /// Everything from `sequence` on has still to be indexed.
+    pub(super) fn from(sequence: u32) -> Self {
+        Self {
+            sequence,
+            dirty: true,
+            next: None,
+        }
+    }
 }
 
 impl Writer {
@@ -58,6 +74,7 @@ impl Writer {
         Ok(Self {
             connection,
             pending,
+            block: Block::default(),
             opened: Vec::new(),
             next,
             began: false,
@@ -85,8 +102,8 @@ impl Writer {
         self.pending.entry(id).or_insert_with(|| {
             self.opened.push(id);
             Pending {
-                sequence: 0,
                 dirty: false,
+                ..Pending::from(0)
             }
         });
         self.reserve(id);
@@ -117,13 +134,10 @@ impl Writer {
         work: impl FnOnce(&mut Rows<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
         self.begin()?;
-        let plain = self.connection.prepare_cached(INSERT_PLAIN);
-        let written = plain.and_then(|plain| {
-            work(&mut Rows {
-                connection: &self.connection,
-                plain,
-                pending: self.pending.get_mut(&flow),
-            })
+        let written = work(&mut Rows {
+            connection: &self.connection,
+            block: &mut self.block,
+            pending: self.pending.get_mut(&flow),
         });
         written.map_err(|source| self.undo("write a message", source))
     }
@@ -162,9 +176,9 @@ impl Writer {
     pub fn commit(&mut self) -> Result<(), StoreError> {
         if self.began {
             let committed = self
-                .connection
-                .prepare_cached("COMMIT")
-                .and_then(|mut commit| commit.execute([]));
+                .block
+                .write(&self.connection)
+                .and_then(|()| self.connection.prepare_cached("COMMIT")?.execute([]));
             committed.map_err(|source| self.undo("write to the database", source))?;
             self.began = false;
             self.opened.clear();
@@ -208,10 +222,14 @@ impl Writer {
             tracing::warn!(%error, "rolling back the record failed");
         }
         self.began = false;
+        self.block.clear();
         for id in self.opened.drain(..) {
             self.pending.remove(&id);
         }
-        StoreError::Sqlite { what, source }
+        for pending in self.pending.values_mut() {
+            pending.next = None;
+        }
+        StoreError::sqlite(what)(source)
     }
 }
 
@@ -248,10 +266,10 @@ pub(super) fn insert_flow(connection: &Connection, id: FlowId, opening: &Opening
 }
 
 /// The way of one flow's messages into the record.
-#[allow(missing_debug_implementations)] // a prepared statement has none
+#[derive(Debug)]
 pub struct Rows<'a> {
     connection: &'a Connection,
-    plain: CachedStatement<'a>,
+    block: &'a mut Block,
     /// `None`: the store does not know the flow.
     pending: Option<&'a mut Pending>,
 }
@@ -265,45 +283,13 @@ impl Rows<'_> {
         let Some(pending) = &mut self.pending else {
             return Ok(false);
         };
+        self.block.insert(self.connection, row, &mut pending.next)?;
         pending.dirty = true;
-        insert_message(self.connection, &mut self.plain, row)?;
         if row.sequence < pending.sequence {
             insert_latecomer(self.connection, row)?;
         }
         Ok(true)
     }
-}
-
-/// What a message has that has only what all have.
-pub(super) const INSERT_PLAIN: &str =
-    "INSERT INTO messages (id, at, bits, wire_bytes, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
-
-/// The hot path: about one microsecond. Every value that is bound takes its share of it, so a message that has only what
-/// all have goes by `plain`, which is [`INSERT_PLAIN`].
-pub(super) fn insert_message(
-    connection: &Connection,
-    plain: &mut Statement<'_>,
-    row: &Row<'_>,
-) -> rusqlite::Result<()> {
-    let id = columns::key(row.flow, row.sequence);
-    let bits = columns::bits(row);
-    let wire_bytes = columns::clamp(row.wire_bytes);
-    let payload = columns::payload(row.payload);
-    let size = (row.size != row.payload.len() as u64).then(|| columns::clamp(row.size));
-    let frames = (row.frames != 1).then_some(row.frames);
-    let facts = columns::facts(row);
-    if size.is_none() && frames.is_none() && facts.is_none() && row.head.is_none() && row.original.is_none() {
-        return plain
-            .execute(params![id, row.at.0, bits, wire_bytes, payload])
-            .map(drop);
-    }
-    let original = row.original.map(columns::payload);
-    connection
-        .prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
-        .execute(params![
-            id, row.at.0, bits, wire_bytes, size, frames, facts, row.head, original, payload
-        ])
-        .map(drop)
 }
 
 fn insert_latecomer(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()> {

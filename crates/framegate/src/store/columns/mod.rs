@@ -1,10 +1,8 @@
 //! How nouns become columns and columns nouns. `migrations/` says what the columns mean.
 
 mod flow;
-mod message;
 
 pub(super) use flow::{FLOW, closed_by, flow, flow_type, protocol, state, tls};
-pub(super) use message::{BODY, COUNTED, MESSAGE, bits, facts, message, payload};
 
 use crate::flow::FlowId;
 
@@ -24,6 +22,7 @@ pub(super) fn unkey(key: i64) -> (FlowId, u32) {
 pub(super) fn clamp(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
 /// The number that [`clamp`] kept.
 fn clamped(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)

@@ -31,31 +31,13 @@ CREATE TABLE flows (
 -- For retention, which deletes what ended first.
 CREATE INDEX flows_ended ON flows (ended_at) WHERE ended_at IS NOT NULL;
 
--- One row per message. The key is flow << 32 | sequence, so that a flow's messages lie together and in order without
--- a second index. The payload stands last: whoever reads the other columns does not read its pages.
---
--- `bits`, from the lowest:
---    0..=3  kind: 0 upgrade request, 1 upgrade response, 2 text, 3 binary, 4 Close, 5 Ping, 6 Pong, 7 unknown,
---           8 request, 9 response
---    4      direction: 0 client to server, 1 server to client
---    5..=7  fate: 0 sent, 1 replaced, 2 dropped, 3 blocked, 4 injected
---    8      masked
---    9      compressed
---   10      not UTF-8 though sent as text
---   11      cut
---   12      the opcode is the one that belongs to the kind (text 1, binary 2, Close 8, Ping 9, Pong 10)
---   13      the opcode stands in bits 16..=23; neither 12 nor 13: there is none
-CREATE TABLE messages (
-    id         INTEGER PRIMARY KEY,
-    at         INTEGER NOT NULL,
-    bits       INTEGER NOT NULL,
-    wire_bytes INTEGER NOT NULL,
-    size       INTEGER,                             -- NULL: the payload's length
-    frames     INTEGER,                             -- NULL: 1
-    facts      TEXT,                                -- JSON {"decided_by":..,"violation":..,"more":{..}}, absent ones left out; NULL: none
-    head       TEXT,
-    original   ANY,                                 -- TEXT or BLOB as payload; NULL: nothing was replaced
-    payload    ANY     NOT NULL                     -- TEXT: text; BLOB: bytes
+-- Messages of one flow whose sequences follow one another, packed: src/store/block/message.rs says how. The key is that of
+-- the first one, flow << 32 | sequence, so that a flow's messages lie together and in order without a second index. The
+-- blocks of a flow do not overlap.
+CREATE TABLE blocks (
+    id       INTEGER PRIMARY KEY,
+    count    INTEGER NOT NULL,
+    messages BLOB    NOT NULL
 ) STRICT;
 
 -- Flows of which not everything is in the index yet: every message from `sequence` on is not. Every active flow is here.
@@ -64,7 +46,8 @@ CREATE TABLE unindexed (
     sequence INTEGER NOT NULL
 ) STRICT;
 
--- Messages that came on record after the index had passed their place: ids of messages that are not indexed either.
+-- Messages that came on record after the index had passed their place: their flow << 32 | sequence. They are not indexed
+-- either.
 CREATE TABLE latecomers (
     id INTEGER PRIMARY KEY
 ) STRICT;
@@ -74,7 +57,8 @@ CREATE TABLE expired (
     flow INTEGER PRIMARY KEY
 ) STRICT;
 
--- The words of text payloads; the rowid is the message's id. Contentless: the text itself stands in `messages` only.
+-- The words of text payloads; the rowid is the message's flow << 32 | sequence. Contentless: the text itself stands
+-- in `blocks` only.
 CREATE VIRTUAL TABLE words USING fts5 (
     body,
     content = '',

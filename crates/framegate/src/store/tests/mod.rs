@@ -1,6 +1,7 @@
 //! Tests of the store over real files.
 #![allow(clippy::unwrap_used)]
 
+mod blocks;
 mod cost;
 mod files;
 mod full;

@@ -338,7 +338,7 @@ fn a_message_of_no_known_flow_is_not_written() {
     let mut writer = place.writer();
     assert!(!writer.message(&text(FlowId(3), 2, "lost")).unwrap());
     writer.commit().unwrap();
-    assert_eq!(rows(&writer, "messages"), 0);
+    assert_eq!(rows(&writer, "blocks"), 0);
 }
 
 #[test]

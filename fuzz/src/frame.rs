@@ -102,11 +102,16 @@ fn close_payload(input: &[u8]) {
 
 /// A relay that nobody looks into: all leaves, up to the first frame beyond the cap, of which not even the header does.
 fn stream(input: &[u8], frame_bytes_max: u64, piece: usize) {
-    let (mut kept, mut closed, mut said_close) = (0, false, false);
+    let (mut kept, mut closed, mut said_close) = (0, None, false);
     let mut known = Vec::new();
     while let Some(head) = FrameHead::parse(&input[kept..]) {
-        if head.payload_len > frame_bytes_max {
-            closed = true;
+        // A length that no frame may have comes before one that this cap does not allow.
+        let rules = [
+            (head.payload_len >> 63 == 1, Rule::LengthBit),
+            (head.payload_len > frame_bytes_max, Rule::FrameTooBig),
+        ];
+        closed = rules.into_iter().find_map(|(broken, rule)| broken.then_some(rule));
+        if closed.is_some() {
             break;
         }
         said_close |= head.opcode == Opcode::Close;
@@ -125,20 +130,20 @@ fn stream(input: &[u8], frame_bytes_max: u64, piece: usize) {
             "what is within the caps leaves as it came"
         );
         let own = &relayed.got[kept..];
-        if closed && !said_close {
+        if let Some(rule) = closed.filter(|_| !said_close) {
             let head = FrameHead::parse(own).expect("the proxy's own Close");
             assert_eq!(head.opcode, Opcode::Close);
             let mut payload = own[usize::from(head.head_len)..].to_vec();
             assert_eq!(payload.len() as u64, head.payload_len, "and nothing behind it");
             mask::apply(&mut payload, head.mask.expect("a server is sent what is masked"), 0);
-            assert_eq!(Close::parse(&payload).code, Some(Rule::FrameTooBig.close_code()));
+            assert_eq!(Close::parse(&payload).code, Some(rule.close_code()));
         } else {
             assert!(own.is_empty(), "and nothing else");
         }
     }
     assert_eq!(whole.facts, pieces.facts, "any split gives the same messages");
     let frames: u32 = whole.facts.iter().map(|facts| facts.frames).sum();
-    assert!(closed || frames as usize <= known.len());
+    assert!(closed.is_some() || frames as usize <= known.len());
 }
 
 struct Relayed {

@@ -42,11 +42,11 @@ fn cost_of_rows_and_words() {
     };
     let bodies: Vec<String> = (0..BODIES).map(body).collect();
     for (flows, run, batch) in [
-        (1, 1, 1_000),
-        (64, 1, 1_000),
-        (64, 32, 1_000),
+        (1, 1_000, 1_000),
+        (64, 100, 6_400),
+        (64, 1_000, 64_000),
         (1_000, 1, 1_000),
-        (1_000, 1, 10_000),
+        (1_000, 10, 10_000),
     ] {
         let place = Place::new();
         let mut writer = place.writer();
@@ -67,7 +67,7 @@ fn cost_of_rows_and_words() {
             writer.commit().unwrap();
         });
         println!("  {} bytes each", writer.bytes_used().unwrap() / u64::from(ROWS));
-        if run > 1 {
+        if run == 1_000 {
             words(&place, &mut writer);
         }
     }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod conversation;
+#[cfg(target_os = "linux")] // it mounts a small file system
+mod crash;
 mod end;
 #[cfg(target_os = "linux")] // it looks into /proc
 mod exhausted;

@@ -74,13 +74,14 @@ pub(super) fn pack(row: &Row<'_>, out: &mut Vec<u8>) {
     if bits & HAS_FRAMES != 0 {
         number(row.frames.into(), out);
     }
-    for part in [facts.as_deref().map(str::as_bytes), row.head.map(str::as_bytes)] {
-        if let Some(part) = part {
-            bytes(part, out);
-        }
-    }
-    if let Some(original) = row.original {
-        bytes(original.as_bytes(), out);
+    let original = row.original.map(|original| original.as_bytes());
+    let some = [
+        facts.as_deref().map(str::as_bytes),
+        row.head.map(str::as_bytes),
+        original,
+    ];
+    for part in some.into_iter().flatten() {
+        bytes(part, out);
     }
     bytes(row.payload.as_bytes(), out);
 }

@@ -199,7 +199,7 @@ fn relay(input: &[u8], frame_bytes_max: u64, piece: usize) -> Relayed {
         }
         let away = closed || frame_bytes_max != u64::MAX;
         assert!(
-            away || said - relayed.got.len() < HEAD_BYTES_MAX,
+            away || said.saturating_sub(relayed.got.len()) < HEAD_BYTES_MAX,
             "nothing but a header waits"
         );
     }

@@ -10,7 +10,7 @@ use crate::peers::{
 use crate::stage::Proxy;
 
 /// Both peers get a Close with this code, answer it, and see the end; nothing else comes before. Gives back its reason.
-fn both_are_closed(client: &mut End, server: &mut End, code: u16) -> String {
+pub(crate) fn both_are_closed(client: &mut End, server: &mut End, code: u16) -> String {
     let reason = client.hears_close(code);
     assert_eq!(server.hears_close(code), reason);
     for peer in [&mut *client, &mut *server] {
@@ -23,7 +23,7 @@ fn both_are_closed(client: &mut End, server: &mut End, code: u16) -> String {
 }
 
 /// The flow is an error of the proxy's making, with the Close that it sent.
-fn is_closed_by_the_proxy(proxy: &Proxy, id: &str, error: &str, code: u16, reason: &str) {
+pub(crate) fn is_closed_by_the_proxy(proxy: &Proxy, id: &str, error: &str, code: u16, reason: &str) {
     let flow = ended(proxy, id);
     assert_eq!(
         json!([flow["state"], flow["error"], flow["close"]]),
@@ -32,7 +32,7 @@ fn is_closed_by_the_proxy(proxy: &Proxy, id: &str, error: &str, code: u16, reaso
 }
 
 /// Client and server by turns, each in a WebSocket of its own: who breaks the rule, and the other.
-fn in_turn<'a>(client: &'a mut End, server: &'a mut End, client_breaks: bool) -> (&'a mut End, &'a mut End) {
+pub(crate) fn in_turn<'a>(client: &'a mut End, server: &'a mut End, client_breaks: bool) -> (&'a mut End, &'a mut End) {
     if client_breaks {
         (client, server)
     } else {

@@ -5,6 +5,8 @@
 
 mod compression;
 mod ends;
+#[cfg(target_os = "linux")] // it looks into /proc
+mod hostile;
 mod limits;
 mod many;
 mod peers;

@@ -8,20 +8,20 @@ use serde_json::json;
 use crate::peers::{BINARY, End, Stage, TEXT, ended, messages, part, pattern};
 
 /// What the proxy's memory may grow by while a peer does not read.
-const GROWTH_KB_MAX: u64 = 32 << 10;
+pub(crate) const GROWTH_KB_MAX: u64 = 32 << 10;
 
 /// What the sockets' own buffers may take, with room to spare: far more than what the proxy may grow by.
 const IN_FLIGHT_MAX: usize = 256 << 20;
 
 /// A line of /proc/PID/status, in KB.
-fn memory_kb(stage: &Stage, name: &str) -> u64 {
+pub(crate) fn memory_kb(stage: &Stage, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", stage.proxy.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
 }
 
 /// Sends the frame again and again until nobody takes any more of it; how many bytes were taken.
-fn send_until_held_back(from: &mut End, frame: &[u8]) -> usize {
+pub(crate) fn send_until_held_back(from: &mut End, frame: &[u8]) -> usize {
     from.tcp.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut sent = 0;
     loop {

@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     if kind & 0x80 == 0 {
         round_trip(&mut script, bits, takeover, piece);
     } else {
-        hostile(script, bits, takeover, piece);
+        hostile(script, takeover, piece);
     }
 }
 
@@ -47,7 +47,7 @@ fn round_trip(script: &mut Script<'_>, bits: u8, takeover: bool, piece: usize) {
         assert_eq!(bits, 8, "only the smallest window cannot be written");
         return;
     };
-    let mut inflater = Inflater::new(bits, takeover);
+    let mut inflater = Inflater::new(takeover);
     let mut other = Other::default();
     for _ in 0..20 {
         if script.is_over() {
@@ -73,7 +73,7 @@ fn round_trip(script: &mut Script<'_>, bits: u8, takeover: bool, piece: usize) {
 }
 
 /// Messages of the input's own bytes: no harm, no more than may be, and the same in any pieces.
-fn hostile(mut script: Script<'_>, bits: u8, takeover: bool, piece: usize) {
+fn hostile(mut script: Script<'_>, takeover: bool, piece: usize) {
     let limits = [
         unlimited(),
         caps(script.one_of([0, 100, 70_000, 1 << 20]), u32::MAX, usize::MAX),
@@ -88,8 +88,8 @@ fn hostile(mut script: Script<'_>, bits: u8, takeover: bool, piece: usize) {
     }
     messages.push(script.rest());
     for caps in &limits {
-        let mut whole = Inflater::new(bits, takeover);
-        let mut pieces = Inflater::new(bits, takeover);
+        let mut whole = Inflater::new(takeover);
+        let mut pieces = Inflater::new(takeover);
         for message in &messages {
             let first = inflate(&mut whole, message, message.len(), caps);
             let second = inflate(&mut pieces, message, piece, caps);
@@ -105,7 +105,7 @@ fn hostile(mut script: Script<'_>, bits: u8, takeover: bool, piece: usize) {
             }
         }
     }
-    compare(&messages, bits, takeover);
+    compare(&messages, takeover);
 }
 
 type Outcome = (Result<(), InflateError>, Inflated);
@@ -159,8 +159,8 @@ fn bounded((result, out): &Outcome, message: &[u8], caps: &Caps) {
 }
 
 /// Another decoder inflates the same to the same, and refuses what is refused.
-fn compare(messages: &[&[u8]], bits: u8, takeover: bool) {
-    let mut inflater = Inflater::new(bits, takeover);
+fn compare(messages: &[&[u8]], takeover: bool) {
+    let mut inflater = Inflater::new(takeover);
     let mut other = Other::default();
     for message in messages {
         if !takeover {

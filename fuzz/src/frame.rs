@@ -170,12 +170,11 @@ fn relay(input: &[u8], frame_bytes_max: u64, piece: usize) -> Relayed {
         got: Vec::new(),
         facts: Vec::new(),
     };
-    let mut said = 0;
+    let (mut said, mut closed) = (0, false);
     for part in input.chunks(piece) {
         let mut out = Vec::new();
         session.receive(Peer::Client, part, 0, &mut out);
         said += part.len();
-        let mut closed = false;
         for output in out {
             match output {
                 Output::Send {

@@ -36,8 +36,8 @@ super::schema::settings! {
         /// inflates a message before it leaves, and the payload of its frames on the wire is what counts; if it inflates
         /// beyond the limit, it passes, and is cut there in the record and flagged.
         message_bytes_max: u64 = 64 << 20, Number(125, 1024 * GIB);
-        /// Inflated to compressed size of one message, held once it has inflated to more than 64 KiB; Close 1009 beyond
-        /// it. Where `wire.violations` is `relay`, nobody inflates a message before it leaves, and it passes. The
+        /// Inflated to compressed size of one message, held once it has inflated to more than 64 KiB: after every
+        /// 16 KiB of compressed bytes, and at its end; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody inflates a message before it leaves, and it passes. The
         /// recorder holds it against what goes beyond `limits.message_bytes_max` only: such a message is given up, cut
         /// in the record and flagged, and under context takeover the compressed messages behind it in that direction
         /// are kept as they came, flagged as not inflated.
@@ -60,7 +60,8 @@ super::schema::settings! {
         /// server speaks first.
         sniff_ms: u64 = 500, Number(0, DAY_MS);
         /// After so long without a byte from a peer, TCP asks whether it is still there, four times within as long
-        /// again: so a peer whose machine or network is gone is noticed. 0: never.
+        /// again: so a peer whose machine or network is gone is noticed. 0: never. While bytes are on their way to such a
+        /// peer, TCP does not ask but sends them again, for as long as the system has it: some 15 minutes on Linux.
         tcp_keepalive_ms: u64 = 60_000, Number(0, DAY_MS);
         /// How long a client's connection may wait for its next HTTP request.
         keep_alive_ms: u64 = 75_000, Number(1, DAY_MS);

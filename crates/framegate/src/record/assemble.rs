@@ -99,8 +99,8 @@ impl FlowState {
 
     fn deflate(&mut self, params: Params) {
         let [client, server] = &mut self.halves;
-        client.deflate(params.client_max_window_bits, !params.client_no_context_takeover);
-        server.deflate(params.server_max_window_bits, !params.server_no_context_takeover);
+        client.deflate(params.client_no_context_takeover);
+        server.deflate(params.server_no_context_takeover);
     }
 
     fn lost(&mut self, direction: Direction, lost: Lost) {

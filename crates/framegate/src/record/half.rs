@@ -14,8 +14,8 @@ pub(super) struct Half {
     /// The control frame under way.
     control: Vec<u8>,
     inflater: Option<Inflater>,
-    /// Window bits and context takeover of its sender.
-    params: Option<(u8, bool)>,
+    /// Its sender begins each message with an empty window.
+    no_takeover: bool,
     /// Inflating failed inside the message under way: what it had inflated to before stays, and the rest is let go.
     broke: Option<InflateError>,
     /// Under context takeover, why no compressed message can be read from the next one on.
@@ -48,9 +48,9 @@ pub(super) struct Assembled {
 }
 
 impl Half {
-    /// Says that messages may come compressed.
-    pub(super) fn deflate(&mut self, window_bits: u8, takeover: bool) {
-        self.params = Some((window_bits, takeover));
+    /// Says that messages may come compressed, and whether each with a window of its own.
+    pub(super) fn deflate(&mut self, no_takeover: bool) {
+        self.no_takeover = no_takeover;
     }
 
     /// Whether nothing has come yet of the message, or control frame, under way.
@@ -72,10 +72,9 @@ impl Half {
             self.data.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
             self.data.size += bytes.len() as u64;
         } else if self.broke.is_none() {
-            let (bits, takeover) = self.params();
             let inflater = self
                 .inflater
-                .get_or_insert_with(|| Inflater::new(bits, takeover).reading_on());
+                .get_or_insert_with(|| Inflater::new(!self.no_takeover).reading_on());
             self.broke = inflater.push(bytes, caps, &mut self.data).err();
         }
     }
@@ -143,13 +142,9 @@ impl Half {
     /// The inflater has not seen all of a message. Without context takeover the next one stands for itself.
     fn give_up(&mut self, why: Unread) {
         self.inflater = None;
-        if self.params().1 {
+        if !self.no_takeover {
             self.unread.get_or_insert(why);
         }
-    }
-
-    fn params(&self) -> (u8, bool) {
-        self.params.unwrap_or((15, true))
     }
 }
 

@@ -169,3 +169,28 @@ fn both_connections_are_asked_whether_anybody_is_still_there() {
         drop((client, server));
     }
 }
+
+/// From now on nothing that is sent to this peer arrives: no byte, and no word of it back.
+#[cfg(target_os = "linux")]
+fn vanishes(end: &crate::peers::End) {
+    /// The packet filter's instruction that takes so many bytes of a packet: none.
+    const RETURN: u16 = 0x06;
+    let nothing = socket2::SockFilter::new(RETURN, 0, 0, 0);
+    socket2::SockRef::from(&end.tcp).attach_filter(&[nothing]).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_peer_that_vanishes_without_a_trace_is_missed() {
+    let stage = Stage::new(&["limits.tcp_keepalive_ms=1000"]);
+    for (id, by) in [("1", "client"), ("2", "server")] {
+        let (mut one, mut other) = in_turn(stage.open(), by == "client");
+        one.send(TEXT, b"the last that was heard of me");
+        other.hears(TEXT, b"the last that was heard of me");
+        vanishes(&one);
+        assert_eq!(other.hear(), Heard::Reset);
+        let flow = ended(&stage.proxy, id);
+        println!("{flow}");
+        assert_eq!(flow["state"], "error");
+    }
+}

@@ -1,18 +1,20 @@
 //! Many connections at once.
 
-use serde_json::json;
+use std::collections::HashMap;
 
-use crate::peers::{Stage, TEXT, ended, part};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
 
-const CONNECTIONS: usize = 200;
-const MESSAGES: usize = 50;
+use crate::peers::{End, Stage, TEXT, ended, part};
 
-#[test]
-fn what_two_hundred_say_at_once_is_each_on_its_own_record_in_order() {
-    let stage = Stage::new(&[]);
-    let mut pairs: Vec<_> = (0..CONNECTIONS).map(|_| stage.open()).collect();
-    let said = |at: usize, nth: usize| format!("{nth} of connection {at}").into_bytes();
-    for nth in 0..MESSAGES {
+/// That connection's `nth` message.
+fn said(at: usize, nth: usize) -> Vec<u8> {
+    format!("{nth} of connection {at}").into_bytes()
+}
+
+/// Everyone says so many messages to the other one, all of them before anybody listens again.
+fn talk(pairs: &mut [(End, End)], messages: usize) {
+    for nth in 0..messages {
         for (at, (client, server)) in pairs.iter_mut().enumerate() {
             client.send(TEXT, &said(at, nth));
             server.send(TEXT, &said(at, nth));
@@ -22,15 +24,25 @@ fn what_two_hundred_say_at_once_is_each_on_its_own_record_in_order() {
             client.hears(TEXT, &said(at, nth));
         }
     }
+}
+
+/// Ends them all, and holds the record against what they said.
+fn all_is_on_record(stage: &Stage, pairs: Vec<(End, End)>, messages: usize) {
+    let connections = pairs.len();
     for (client, server) in pairs {
         part(client, server);
     }
-    for id in [1, CONNECTIONS] {
+    for id in [1, connections] {
         ended(&stage.proxy, &id.to_string());
     }
     let lines = stage.proxy.json(&["export", "--format", "jsonl"]);
-    let (flows, messages): (Vec<_>, Vec<_>) = lines[1..].iter().partition(|line| line["state"].is_string());
-    assert_eq!(flows.len(), CONNECTIONS);
+    let (flows, rest): (Vec<_>, Vec<_>) = lines[1..].iter().partition(|line| line["state"].is_string());
+    assert_eq!(flows.len(), connections);
+    let mut of_flows: HashMap<&str, Vec<&Value>> = HashMap::new();
+    for message in rest {
+        let flow = message["flow_id"].as_str().unwrap();
+        of_flows.entry(flow).or_default().push(message);
+    }
     for (at, flow) in flows.into_iter().enumerate() {
         let counts = json!([
             flow["state"],
@@ -38,12 +50,9 @@ fn what_two_hundred_say_at_once_is_each_on_its_own_record_in_order() {
             flow["messages_received"],
             flow["messages_lost"]
         ]);
-        assert_eq!(counts, json!(["complete", MESSAGES + 1, MESSAGES + 1, 0]));
-        let of_it: Vec<_> = messages
-            .iter()
-            .filter(|message| message["flow_id"] == flow["flow_id"])
-            .collect();
-        assert_eq!(of_it.len(), 2 + 2 * MESSAGES + 2);
+        assert_eq!(counts, json!(["complete", messages + 1, messages + 1, 0]));
+        let of_it = &of_flows[flow["flow_id"].as_str().unwrap()];
+        assert_eq!(of_it.len(), 2 + 2 * messages + 2);
         for (sequence, message) in of_it.iter().enumerate() {
             assert_eq!(message["sequence"], sequence);
         }
@@ -55,7 +64,54 @@ fn what_two_hundred_say_at_once_is_each_on_its_own_record_in_order() {
                 .map(|message| message["body"].as_str().unwrap().as_bytes().to_vec())
                 .collect();
             // Connections were opened one after the other, so ids are in their order.
-            assert_eq!(bodies, (0..MESSAGES).map(|nth| said(at, nth)).collect::<Vec<_>>());
+            assert_eq!(bodies, (0..messages).map(|nth| said(at, nth)).collect::<Vec<_>>());
         }
     }
+}
+
+#[test]
+fn what_two_hundred_say_at_once_is_each_on_its_own_record_in_order() {
+    const MESSAGES: usize = 50;
+    let stage = Stage::new(&[]);
+    let mut pairs: Vec<_> = (0..200).map(|_| stage.open()).collect();
+    talk(&mut pairs, MESSAGES);
+    all_is_on_record(&stage, pairs, MESSAGES);
+}
+
+/// Both ends of each connection are files of this process, and the proxy has as many.
+fn may_open(files: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let enough = limit.maximum.is_none_or(|maximum| maximum >= files);
+    assert!(
+        enough,
+        "this test needs {files} open files, the system allows {limit:?}"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")] // it looks into /proc
+fn five_thousand_at_once_take_a_bounded_memory_and_are_all_on_record() {
+    use crate::pressure::memory_kb;
+
+    const CONNECTIONS: usize = 5_000;
+    const MESSAGES: usize = 3;
+    /// With the record on, and the flow's facts held for it.
+    const KB_PER_CONNECTION_MAX: u64 = 16;
+    may_open(2 * CONNECTIONS as u64 + 1_000);
+    let stage = Stage::new(&[]);
+    let before = memory_kb(&stage, "VmRSS:");
+    let mut pairs: Vec<_> = (0..CONNECTIONS).map(|_| stage.open()).collect();
+    talk(&mut pairs, MESSAGES);
+    let grown = memory_kb(&stage, "VmHWM:").saturating_sub(before);
+    println!("{grown} KB more");
+    assert!(
+        grown < KB_PER_CONNECTION_MAX * CONNECTIONS as u64,
+        "{grown} KB more for {CONNECTIONS} connections"
+    );
+    all_is_on_record(&stage, pairs, MESSAGES);
 }

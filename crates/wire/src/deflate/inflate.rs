@@ -80,12 +80,12 @@ pub struct Inflater {
 }
 
 impl Inflater {
-    /// An inflater for a direction whose sender keeps to these window bits (8 to 15) and to `takeover`.
+    /// An inflater for a direction whose sender keeps its window from message to message (`takeover`) or not.
+    ///
+    /// Its window is the largest, 15 bits, which inflates whatever a smaller one compressed: a sender that refers back
+    /// farther than its window bits (RFC 7692 §7.1.2) allow is read all the same, in whatever pieces it comes.
     #[must_use]
-    pub const fn new(window_bits: u8, takeover: bool) -> Self {
-        // The largest window inflates whatever a smaller one compressed. The library holds a smaller one only against
-        // what it inflated in calls before, so that what is corrupt would depend on the pieces.
-        let _ = window_bits;
+    pub const fn new(takeover: bool) -> Self {
         Self {
             stream: None,
             takeover,

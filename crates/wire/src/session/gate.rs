@@ -123,9 +123,7 @@ impl Hold {
         let result = if facts.compressed {
             self.piece.clear();
             mask::unmask_into(&mut self.piece, bytes, head.mask, offset);
-            let inflater = self
-                .inflater
-                .get_or_insert_with(|| Inflater::new(self.window_bits, self.takeover));
+            let inflater = self.inflater.get_or_insert_with(|| Inflater::new(self.takeover));
             inflater
                 .push(&self.piece, &cx.caps(), &mut self.plain)
                 .map_err(Rule::from)
@@ -225,9 +223,7 @@ impl Hold {
     fn complete(&mut self, facts: &mut Facts, cx: &Cx<'_>) -> Result<(), Rule> {
         let before = self.plain.bytes.len();
         if facts.compressed {
-            let inflater = self
-                .inflater
-                .get_or_insert_with(|| Inflater::new(self.window_bits, self.takeover));
+            let inflater = self.inflater.get_or_insert_with(|| Inflater::new(self.takeover));
             let result = inflater.finish(&cx.caps(), &mut self.plain).map_err(Rule::from);
             self.checked(result, facts, before, cx.config)?;
         }

@@ -183,7 +183,7 @@ impl Stage {
             return result;
         }
         let inflater = &mut self.inflaters[direction.from().index()];
-        let inflater = std::mem::replace(inflater, Inflater::new(15, true));
+        let inflater = std::mem::replace(inflater, Inflater::new(true));
         self.session.set_gate(direction, gate, Some(inflater))
     }
 
@@ -323,8 +323,8 @@ impl Receiver {
     pub fn inflater(direction: Direction, agreed: &Agreed) -> Inflater {
         let params = agreed.deflate.unwrap_or_default();
         match direction {
-            Direction::Send => Inflater::new(params.client_max_window_bits, !params.client_no_context_takeover),
-            Direction::Receive => Inflater::new(params.server_max_window_bits, !params.server_no_context_takeover),
+            Direction::Send => Inflater::new(!params.client_no_context_takeover),
+            Direction::Receive => Inflater::new(!params.server_no_context_takeover),
         }
     }
 

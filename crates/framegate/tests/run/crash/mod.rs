@@ -57,14 +57,18 @@ impl Exported {
         assert_eq!(self.flow["messages_lost"], 0);
     }
 
-    /// Whose flow it is, and how many of its messages came back.
+    /// Whose flow it is, and how many of its messages came back, each behind the one before.
     fn echoes(&self) -> (String, usize) {
-        let mut received = self.messages[2..]
+        let received: Vec<_> = self.messages[2..]
             .iter()
-            .filter(|message| message["direction"] == "receive" && message["kind"] == "text");
-        let first = received.next().unwrap()["body"].as_str().unwrap();
-        let (client, _) = first.split_once('#').unwrap();
-        (client.to_owned(), 1 + received.count())
+            .filter(|message| message["direction"] == "receive" && message["kind"] == "text")
+            .map(|message| message["body"].as_str().unwrap())
+            .collect();
+        let (client, _) = received[0].split_once('#').unwrap();
+        for (number, body) in received.iter().enumerate() {
+            assert_eq!(*body, format!("{client}#{number}"));
+        }
+        (client.to_owned(), received.len())
     }
 }
 

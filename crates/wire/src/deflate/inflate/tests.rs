@@ -27,7 +27,7 @@ proptest! {
         bits in 9u8..=15, takeover: bool, piece in 1usize..40,
     ) {
         let mut deflater = Deflater::new(bits, takeover).expect("9 to 15");
-        let mut inflater = Inflater::new(bits, takeover);
+        let mut inflater = Inflater::new(takeover);
         for message in &messages {
             let mut small = Vec::new();
             deflater.compress(message, &mut small);
@@ -37,7 +37,7 @@ proptest! {
 
     #[test]
     fn any_bytes_do_no_harm(messages: Vec<Vec<u8>>, piece in 1usize..40) {
-        let mut inflater = Inflater::new(15, true);
+        let mut inflater = Inflater::new(true);
         for message in &messages {
             let _ = inflate(&mut inflater, message, piece);
         }
@@ -47,7 +47,7 @@ proptest! {
 #[test]
 fn the_examples_of_the_rfc_inflate() {
     // RFC 7692 §7.2.3.1 to §7.2.3.5: one block, a shared window, a stored block, BFINAL set, two blocks.
-    let mut inflater = Inflater::new(15, true);
+    let mut inflater = Inflater::new(true);
     let one = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let shared = [0xf2, 0x00, 0x11, 0x00, 0x00];
     let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
@@ -63,7 +63,7 @@ fn the_examples_of_the_rfc_inflate() {
         ("two", &two),
     ] {
         for piece in [1, 3, 100] {
-            let mut inflater = Inflater::new(15, true);
+            let mut inflater = Inflater::new(true);
             if name == "shared" {
                 assert_eq!(inflate(&mut inflater, &one, piece).as_deref(), Ok(&b"Hello"[..]));
             }
@@ -94,7 +94,7 @@ fn a_bomb_is_stopped_by_ratio_and_by_size() {
     };
     let mut out = Inflated::default();
     assert_eq!(
-        Inflater::new(15, true).push(&bomb, &caps, &mut out),
+        Inflater::new(true).push(&bomb, &caps, &mut out),
         Err(InflateError::Ratio)
     );
     assert_eq!(out.size, Caps::RATIO_STEP * 200 + 1, "stops behind the limit");
@@ -103,7 +103,7 @@ fn a_bomb_is_stopped_by_ratio_and_by_size() {
         ratio_max: u32::MAX,
         ..CAPS
     };
-    let mut inflater = Inflater::new(15, true);
+    let mut inflater = Inflater::new(true);
     assert_eq!(
         inflater.push(&bomb, &caps, &mut Inflated::default()),
         Err(InflateError::TooBig)
@@ -127,7 +127,7 @@ fn what_is_not_kept_is_counted_and_still_feeds_the_window() {
         ratio_max: u32::MAX,
         ..CAPS
     };
-    let mut inflater = Inflater::new(15, true);
+    let mut inflater = Inflater::new(true);
     for small in [first, second] {
         let mut out = Inflated::default();
         inflater.push(&small, &caps, &mut out).expect("inflates");
@@ -155,7 +155,7 @@ fn reading_on_a_long_message_is_cut_at_its_limit_and_the_next_one_can_be_read() 
     let messages = [numbers(50_000), numbers(1000), numbers(50_000)];
     for piece in [7, 1000, usize::MAX] {
         let mut deflater = Deflater::new(15, true).expect("15");
-        let mut inflater = Inflater::new(15, true).reading_on();
+        let mut inflater = Inflater::new(true).reading_on();
         for message in &messages {
             let (mut small, mut out) = (Vec::new(), Inflated::default());
             deflater.compress(message, &mut small);
@@ -183,7 +183,7 @@ fn reading_on_the_ratio_is_held_beyond_the_size_and_soon() {
             message_bytes_max,
             ..CAPS
         };
-        let mut inflater = Inflater::new(15, true).reading_on();
+        let mut inflater = Inflater::new(true).reading_on();
         let mut out = Inflated::default();
         assert_eq!(inflater.push(&bomb, &caps, &mut out), result);
         let soon = message_bytes_max.max(Caps::RATIO_STEP * 200) + 1;
@@ -199,7 +199,7 @@ fn reading_on_the_ratio_is_held_beyond_the_size_and_soon() {
         .expect("15")
         .compress(&zeros[..Caps::RATIO_FROM as usize], &mut small);
     let mut out = Inflated::default();
-    let mut inflater = Inflater::new(15, true).reading_on();
+    let mut inflater = Inflater::new(true).reading_on();
     assert_eq!(
         inflater.push(&small, &caps, &mut out),
         Ok(()),
@@ -254,7 +254,7 @@ fn the_verdict_is_the_same_in_any_pieces() {
         for piece in [1, 2, 7, 100, 300, usize::MAX] {
             for keep_bytes_max in [0, 1_000, usize::MAX] {
                 let caps = Caps { keep_bytes_max, ..caps };
-                let (failed, out) = outcome(&mut Inflater::new(15, true), &message, piece, &caps);
+                let (failed, out) = outcome(&mut Inflater::new(true), &message, piece, &caps);
                 assert_eq!((failed, out.size), (error, size), "{caps:?} in pieces of {piece}");
                 assert_eq!(out.bytes.len() as u64, size.min(keep_bytes_max as u64));
             }
@@ -263,11 +263,11 @@ fn the_verdict_is_the_same_in_any_pieces() {
 }
 
 #[test]
-fn a_small_window_does_not_make_the_verdict_depend_on_the_pieces() {
+fn how_far_back_a_message_refers_does_not_make_the_verdict_depend_on_the_pieces() {
     let far: Vec<u8> = (0..2_000u32).flat_map(|n| (n * n).to_le_bytes()).collect();
     let message = deflated(&[&far[..], &far].concat());
     for piece in [1, 50, usize::MAX] {
-        let (failed, out) = outcome(&mut Inflater::new(9, true), &message, piece, &CAPS);
+        let (failed, out) = outcome(&mut Inflater::new(true), &message, piece, &CAPS);
         assert_eq!((failed, out.size), (None, 16_000), "in pieces of {piece}");
     }
 }
@@ -285,13 +285,13 @@ fn a_message_that_ends_inside_a_block_is_corrupt() {
         ("behind the tail that was to be cut off", &untrimmed),
     ] {
         for piece in [1, 3, usize::MAX] {
-            let (failed, _) = outcome(&mut Inflater::new(15, true), message, piece, &CAPS);
+            let (failed, _) = outcome(&mut Inflater::new(true), message, piece, &CAPS);
             assert_eq!(failed, Some(InflateError::Corrupt), "{name}");
         }
     }
     let stored = [&stored[..], &[0x00]].concat();
     for message in [&whole[..], &stored] {
-        assert_eq!(outcome(&mut Inflater::new(15, true), message, 3, &CAPS).0, None);
+        assert_eq!(outcome(&mut Inflater::new(true), message, 3, &CAPS).0, None);
     }
 }
 
@@ -304,7 +304,7 @@ fn behind_a_last_block_a_new_stream_begins_in_any_pieces() {
     let thrice = [&last[..], &last, &last].concat();
     let back = [&last[..], &[0xf2, 0x00, 0x11, 0x00, 0x00]].concat();
     for piece in [1, 2, 7, 8, usize::MAX] {
-        let mut inflater = Inflater::new(15, true);
+        let mut inflater = Inflater::new(true);
         for (message, text) in [
             (&last[..], "Hello"),
             (&one, "Hello"),

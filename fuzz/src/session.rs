@@ -215,7 +215,7 @@ impl Play {
             return;
         }
         self.ended[peer.index()] = true;
-        self.gone[peer.index()] |= end == End::Reset;
+        self.gone[peer.index()] |= end != End::Fin;
         self.stage.ends(peer, end);
     }
 

@@ -1,6 +1,7 @@
 //! Relays a WebSocket: asks the session what must leave, and does that.
 
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -195,11 +196,11 @@ impl Conversation {
             }
             Poll::Ready(Err(error)) => {
                 leg.ended = true;
-                // A TLS peer that leaves without saying so has ended its stream all the same.
-                let end = if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                    End::Fin
-                } else {
-                    End::Reset
+                let end = match error.kind() {
+                    // A TLS peer that leaves without saying so has ended its stream all the same.
+                    ErrorKind::UnexpectedEof => End::Fin,
+                    ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => End::Lost,
+                    _ => End::Reset,
                 };
                 self.session.end(from, end, now, &mut self.out);
                 &[][..]
@@ -311,6 +312,7 @@ fn ending(session: &Session) -> Ending {
             let how = match end {
                 End::Fin => "ended the stream without a Close",
                 End::Reset => "reset the connection",
+                End::Lost => "is gone: it does not answer any more",
             };
             let by = if peer == Peer::Client {
                 ClosedBy::Client

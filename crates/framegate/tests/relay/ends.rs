@@ -190,7 +190,10 @@ fn a_peer_that_vanishes_without_a_trace_is_missed() {
         vanishes(&one);
         assert_eq!(other.hear(), Heard::Reset);
         let flow = ended(&stage.proxy, id);
-        println!("{flow}");
-        assert_eq!(flow["state"], "error");
+        let error = format!("{by} is gone: it does not answer any more");
+        assert_eq!(
+            json!([flow["state"], flow["error"], flow["close"]]),
+            json!(["error", error, null])
+        );
     }
 }

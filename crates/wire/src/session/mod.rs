@@ -227,13 +227,13 @@ impl Session {
         self.settle(out);
     }
 
-    /// A peer's stream ended. [`End::Reset`] may follow [`End::Fin`]: the peer takes nothing any more either.
+    /// A peer's stream ended. [`End::Reset`] or [`End::Lost`] may follow [`End::Fin`]: the peer takes nothing any more either.
     pub fn end(&mut self, from: Peer, end: End, now: Millis, out: &mut Vec<Output>) {
         self.last_activity = now;
         if self.over {
             return;
         }
-        if end == End::Reset {
+        if end != End::Fin {
             self.gone.get_or_insert(from);
         }
         // Behind a Close it does not matter how a stream ends: a reset must not cost the other peer what is on its way.
@@ -246,7 +246,7 @@ impl Session {
         let half = &mut self.halves[from.index()];
         half.cut(cx!(self, out));
         half.end(cx!(self, out));
-        if end == End::Reset {
+        if end != End::Fin {
             // What waits can reach nobody from a peer that is gone, and nobody reads what is on its way to it.
             for half in &mut self.halves {
                 half.abandon(cx!(self, out));

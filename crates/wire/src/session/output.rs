@@ -237,8 +237,10 @@ impl Reason {
 pub enum End {
     /// In order: nothing more comes.
     Fin,
-    /// It broke: reset, timed out, or a TLS failure.
+    /// It broke: reset, or a TLS failure.
     Reset,
+    /// It broke because the peer, or the way to it, is gone: TCP asked and nobody answered.
+    Lost,
 }
 
 /// How a conversation ended.

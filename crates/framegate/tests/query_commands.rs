@@ -119,7 +119,7 @@ fn exit_codes_say_what_went_wrong() {
     .unwrap();
     for (args, code, says) in [
         (&["messages", "7"][..], 3, "there is no flow 7"),
-        (&["flows", "url ~ chat"][..], 2, "filters are not in this version"),
+        (&["flows", "url ~ chat"][..], 2, "column 5: `~` means nothing here"),
         (&["search", "  "][..], 2, "`words`: is empty"),
         (&["tail"][..], 1, "no proxy runs"),
         (&["import", "absent.har"][..], 3, "absent.har"),
@@ -205,5 +205,31 @@ fn whoever_has_read_enough_hears_no_complaint() {
             (Some(0), ""),
             "{args:?}"
         );
+    }
+}
+
+#[test]
+fn a_filter_means_the_same_to_every_command() {
+    let recorded = Recorded::new();
+    for (filter, flows, sequences) in [
+        ("", 1, &[0, 1, 2, 3][..]),
+        (r#"host == "example.com""#, 1, &[0, 1, 2, 3]),
+        (r#"host == "elsewhere.com""#, 0, &[]),
+        (r#"kind == "text" && body.contains("haystack")"#, 1, &[2]),
+        (r#"direction == "receive" && opcode == 2"#, 1, &[3]),
+        (r#"body.contains("nowhere")"#, 0, &[]),
+    ] {
+        let found: Vec<_> = recorded
+            .lines(&["messages", "1", filter, "--json"])
+            .iter()
+            .map(|message| message["sequence"].as_u64().unwrap())
+            .collect();
+        assert_eq!(found, sequences, "{filter}");
+        assert_eq!(recorded.lines(&["flows", filter, "--json"]).len(), flows, "{filter}");
+        let hits = recorded.lines(&["search", "needle", filter, "--json"]).len();
+        assert_eq!(hits, usize::from(sequences.contains(&2)), "{filter}");
+        // The flow is exported whole, or not at all.
+        let exported = recorded.lines(&["export", "--format", "jsonl", filter]);
+        assert_eq!(exported.len(), 1 + flows * 5, "{filter}");
     }
 }

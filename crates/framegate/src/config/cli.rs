@@ -154,7 +154,7 @@ impl RunArgs {
 /// `flows`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct FlowsArgs {
-    /// Which flows [default: all]
+    /// Which flows, such as 'host == "example.com"' [default: all]
     pub filter: Option<String>,
     /// One JSON object a line
     #[arg(long)]
@@ -170,7 +170,7 @@ pub struct MessagesArgs {
     /// The flow's id
     #[arg(value_parser = flow_id)]
     pub flow: FlowId,
-    /// Which messages [default: all]
+    /// Which messages, such as 'body.contains("error")' [default: all]
     pub filter: Option<String>,
     /// One JSON object a line
     #[arg(long)]
@@ -180,7 +180,7 @@ pub struct MessagesArgs {
 /// `tail`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct TailArgs {
-    /// Which messages [default: all]
+    /// Which messages, such as 'body.contains("error")' [default: all]
     pub filter: Option<String>,
     /// One JSON object a line
     #[arg(long)]
@@ -192,7 +192,7 @@ pub struct TailArgs {
 pub struct SearchArgs {
     /// What to look for
     pub words: String,
-    /// In which messages [default: all]
+    /// In which messages, such as 'direction == "send"' [default: all]
     pub filter: Option<String>,
     /// One JSON object a line
     #[arg(long)]
@@ -208,7 +208,7 @@ pub struct ExportArgs {
     /// Where to [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Which flows [default: all]
+    /// Which flows, such as 'host == "example.com"' [default: all]
     pub filter: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::{ExportError, Source, each_flow, each_message};
-use crate::control::json::Word;
+use crate::flow::Word;
 use crate::flow::{Flow, Message, Payload};
 
 /// The first row.

@@ -5,10 +5,12 @@
 
 mod message;
 mod time;
+mod words;
 
 pub use message::{Fate, Kind, Message, Metadata, Payload};
 pub use time::Timestamp;
 pub use wire::{Direction, Peer};
+pub use words::Word;
 
 use std::fmt;
 

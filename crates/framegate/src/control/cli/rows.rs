@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::text::{escaped, fitted, hex};
-use crate::control::json::Word;
 use crate::control::operations::Item;
+use crate::flow::Word;
 use crate::flow::{Fate, Flow, Kind, Message, Payload, State, Timestamp};
 
 /// What a table has rows of.

@@ -6,11 +6,10 @@
 
 mod flow;
 mod message;
-mod words;
 
+use crate::flow::Word;
 pub use flow::FlowObject;
 pub use message::MessageObject;
-pub use words::Word;
 
 use crate::flow::{Flow, Message, Timestamp};
 

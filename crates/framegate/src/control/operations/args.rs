@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Operation, OperationError, Param, ParamKind};
 use crate::flow::FlowId;
-use crate::query::Filter;
+use crate::query::{Filter, Use};
 
 /// What an operation is given. Only made from what its parameters allow.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,7 @@ pub struct Args(BTreeMap<&'static str, Arg>);
 enum Arg {
     Text(String),
     Number(u64),
+    Filter(Filter),
 }
 
 impl Args {
@@ -74,14 +75,22 @@ impl Args {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         match self.0.get(name)? {
             Arg::Text(text) => Some(text),
-            Arg::Number(_) => None,
+            _ => None,
         }
     }
 
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         match self.0.get(name)? {
             Arg::Number(number) => Some(*number),
-            Arg::Text(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What is asked for; everything, if nothing is said.
+    pub(super) fn filter(&self) -> Filter {
+        match self.0.get("filter") {
+            Some(Arg::Filter(filter)) => filter.clone(),
+            _ => Filter::default(),
         }
     }
 
@@ -113,8 +122,8 @@ fn read_value(param: &Param, value: &str) -> Result<Arg, OperationError> {
             Some(id) => Ok(Arg::Number(id.0.into())),
             None => wrong(format!("{value:?} is not the id of a flow")),
         },
-        ParamKind::Filter => match Filter::parse(value) {
-            Ok(_) => Ok(Arg::Text(value.to_owned())),
+        ParamKind::Filter => match Filter::parse(value, Use::Record) {
+            Ok(filter) => Ok(Arg::Filter(filter)),
             Err(error) => Err(OperationError::BadArgument(error.to_string())),
         },
         ParamKind::OneOf(words) if words.contains(&value) => Ok(Arg::Text(value.to_owned())),
@@ -159,7 +168,11 @@ mod tests {
                 &[("colour", "red")][..],
                 "`flows` has no parameter `colour`; it takes: filter, limit",
             ),
-            ("flows", &[("filter", "url ~ x")][..], "filters are not in this version"),
+            (
+                "flows",
+                &[("filter", "url ~ x")][..],
+                "the filter, column 5: `~` means nothing",
+            ),
             (
                 "export",
                 &[("format", "pdf")][..],

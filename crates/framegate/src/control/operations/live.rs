@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::context::blocking;
-use super::{Call, Event, Item, OperationError, Running, Work};
+use super::meant::Live;
+use super::{Call, Item, OperationError, Running, Work};
 use crate::exchange::{self, ImportError, Intake, IntakeError, Limits};
 use crate::flow::{Flow, Message};
 use crate::store::Writer;
@@ -15,7 +16,10 @@ pub(super) fn tail(mut call: Call) -> Work {
         let Some(running) = call.context.running.clone() else {
             return Ok(());
         };
+        let mut meant = Live::new(call.args.filter());
         let mut events = running.recording.subscribe();
+        // A flow that opened before this can be read now; of the others the opening comes.
+        running.recording.flush().await;
         // Nothing yet, but from now on nothing is missed.
         call.out.send(Vec::new()).await?;
         loop {
@@ -25,9 +29,9 @@ pub(super) fn tail(mut call: Call) -> Work {
                 () = call.out.gone() => return Ok(()),
             };
             let item = match event {
-                Ok(event) => match &*event {
-                    Event::Flow(flow) => Item::Flow(flow.clone()),
-                    Event::Message(message) => Item::Message(message.clone()),
+                Ok(event) => match meant.meant(&event, &call.context).await? {
+                    Some(item) => item,
+                    None => continue,
                 },
                 Err(RecvError::Lagged(missed)) => Item::Missed(missed),
                 Err(RecvError::Closed) => return Ok(()),

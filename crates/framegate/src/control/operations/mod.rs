@@ -9,6 +9,7 @@ mod args;
 mod context;
 mod list;
 mod live;
+mod meant;
 mod queries;
 
 pub use answer::{Answer, Item, OperationError, Status};

@@ -4,13 +4,12 @@ use std::io::{BufWriter, Write};
 
 use super::answer::StatusRunning;
 use super::context::reading;
+use super::meant::{self, PAGE};
 use super::{Call, Item, OperationError, Status, Work};
 use crate::exchange::{self, ExportError, Source};
 use crate::flow::{Flow, FlowId, Message};
+use crate::query::{Filter, FlowFacts};
 use crate::store::{FlowQuery, Reader};
-
-/// Flows or messages in one page.
-const PAGE: usize = 500;
 
 /// The default of `limit`, where there is one.
 const LIMIT: u64 = 100;
@@ -44,32 +43,32 @@ pub(super) fn status(call: Call) -> Work {
 pub(super) fn flows(call: Call) -> Work {
     reading(call, |reader, mut call| {
         let Some(reader) = reader else { return Ok(()) };
-        let limit = call.args.limit(LIMIT);
-        let mut query = FlowQuery {
-            limit: PAGE,
-            newest_first: false,
-            after: None,
-        };
-        if limit < usize::MAX {
-            let newest = reader.flows(&FlowQuery {
-                limit,
-                ..FlowQuery::default()
-            })?;
-            for flow in newest.into_iter().rev() {
-                call.out.give(Item::Flow(flow))?;
-            }
-            return call.out.finish();
-        }
-        loop {
-            let page = reader.flows(&query)?;
-            let Some(last) = page.last() else {
-                return call.out.finish();
-            };
-            query.after = Some(last.id);
-            for flow in page {
-                call.out.give(Item::Flow(flow))?;
+        let (filter, limit) = (call.args.filter(), call.args.limit(LIMIT));
+        let mut after = None;
+        if limit == usize::MAX {
+            loop {
+                let page = meant::page(&filter, reader, false, &mut after)?;
+                if page.is_empty() {
+                    return call.out.finish();
+                }
+                for flow in page {
+                    call.out.give(Item::Flow(flow))?;
+                }
             }
         }
+        let mut newest = Vec::new();
+        while newest.len() < limit {
+            let page = meant::page(&filter, reader, true, &mut after)?;
+            if page.is_empty() {
+                break;
+            }
+            newest.extend(page);
+        }
+        newest.truncate(limit);
+        for flow in newest.into_iter().rev() {
+            call.out.give(Item::Flow(flow))?;
+        }
+        call.out.finish()
     })
 }
 
@@ -84,17 +83,19 @@ pub(super) fn flow(call: Call) -> Work {
 pub(super) fn messages(call: Call) -> Work {
     reading(call, |reader, mut call| {
         let (reader, flow) = known(reader, call.args.flow())?;
+        let (filter, facts) = (call.args.filter(), FlowFacts::from(&flow));
         let mut left = call.args.limit(0);
         let mut from = match call.args.number("after") {
             None => Some(0),
             Some(after) => u32::try_from(after).ok().and_then(|after| after.checked_add(1)),
         };
         while let (Some(start), 1..) = (from, left) {
-            let page = reader.messages(flow.id, start, PAGE.min(left))?;
+            let page = reader.messages(flow.id, start, PAGE)?;
             let Some(last) = page.last() else { break };
             from = last.sequence.checked_add(1);
-            left -= page.len();
-            for message in page {
+            let meant = page.into_iter().filter(|message| filter.means(&facts, message.into()));
+            for message in meant.take(left) {
+                left -= 1;
                 call.out.give(Item::Message(message))?;
             }
         }
@@ -106,9 +107,18 @@ pub(super) fn search(call: Call) -> Work {
     reading(call, |reader, mut call| {
         let Some(reader) = reader else { return Ok(()) };
         let words = call.args.text("words").unwrap_or_default();
-        for hit in reader.search(words, call.args.limit(LIMIT))? {
+        let (filter, mut left) = (call.args.filter(), call.args.limit(LIMIT));
+        // How many hits are meant is not known before they are read.
+        let limit = if filter.is_all() { left } else { usize::MAX };
+        for hit in reader.search(words, limit)? {
+            if left == 0 {
+                break;
+            }
             // It may have been deleted since.
-            if let Some(message) = reader.message(hit.flow, hit.sequence)? {
+            let found = reader.message(hit.flow, hit.sequence)?.zip(reader.flow(hit.flow)?);
+            let meant = found.filter(|(message, flow)| filter.means(&flow.into(), message.into()));
+            if let Some((message, _)) = meant {
+                left -= 1;
                 call.out.give(Item::Hit(message, hit.snippet))?;
             }
         }
@@ -119,9 +129,10 @@ pub(super) fn search(call: Call) -> Work {
 pub(super) fn export(call: Call) -> Work {
     reading(call, |reader, mut call| {
         let format = call.args.text("format").unwrap_or_default().to_owned();
+        let filter = call.args.filter();
         let mut out = BufWriter::with_capacity(64 << 10, &mut call.out);
         let source: &mut dyn Source = match reader {
-            Some(reader) => &mut &*reader,
+            Some(reader) => &mut Meant { reader, filter },
             None => &mut Nothing,
         };
         let written = match format.as_str() {
@@ -145,14 +156,16 @@ fn known(reader: Option<&Reader>, id: FlowId) -> Result<(&Reader, Flow), Operati
     found.ok_or_else(|| OperationError::NotFound(format!("there is no flow {id} on record")))
 }
 
-impl Source for &Reader {
-    fn flows(&mut self, after: Option<FlowId>) -> Result<Vec<Flow>, ExportError> {
-        let query = FlowQuery {
-            limit: PAGE,
-            newest_first: false,
-            after,
-        };
-        Reader::flows(self, &query).map_err(|error| ExportError::Read(error.to_string()))
+/// The flows that a filter means, whole: a file that says half of a conversation would be read as all of it.
+struct Meant<'a> {
+    reader: &'a Reader,
+    filter: Filter,
+}
+
+impl Source for Meant<'_> {
+    fn flows(&mut self, mut after: Option<FlowId>) -> Result<Vec<Flow>, ExportError> {
+        let page = meant::page(&self.filter, self.reader, false, &mut after);
+        page.map_err(|error| ExportError::Read(error.to_string()))
     }
 
     fn messages(&mut self, flow: FlowId, after: Option<u32>) -> Result<Vec<Message>, ExportError> {
@@ -161,7 +174,8 @@ impl Source for &Reader {
             Some(u32::MAX) => return Ok(Vec::new()),
             Some(after) => after + 1,
         };
-        Reader::messages(self, flow, from, PAGE).map_err(|error| ExportError::Read(error.to_string()))
+        let page = self.reader.messages(flow, from, PAGE);
+        page.map_err(|error| ExportError::Read(error.to_string()))
     }
 }
 

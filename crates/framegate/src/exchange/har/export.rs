@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::OURS_VERSION;
 use super::head::{Head, query};
-use crate::control::json::{self as objects, MessageObject, Word};
+use crate::control::json::{self as objects, MessageObject};
 use crate::exchange::{ExportError, Source, each_flow, each_message};
+use crate::flow::Word;
 use crate::flow::{Flow, FlowType, Kind, Message, Payload, Protocol, Timestamp};
 
 /// Writes every flow of `source` but tunnels.

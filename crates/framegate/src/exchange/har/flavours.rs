@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::{export, import};
-use crate::control::json::Word;
 use crate::exchange::samples::{Memory, active};
 use crate::exchange::{ImportError, Imported};
+use crate::flow::Word;
 use crate::flow::{Flow, FlowType, Message, Payload, Protocol, State, Timestamp};
 
 fn ours(mut memory: Memory) -> Value {

@@ -1,6 +1,6 @@
-//! The words by which the JSON objects name what the nouns enumerate.
+//! The words for what the nouns enumerate, as the JSON objects and filters have them.
 
-use crate::flow::{ClosedBy, Direction, Fate, FlowType, Kind, Protocol, State};
+use super::{ClosedBy, Direction, Fate, FlowType, Kind, Protocol, State};
 
 /// A noun with one word for each of its values.
 pub trait Word: Copy + PartialEq + 'static {

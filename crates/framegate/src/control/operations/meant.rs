@@ -12,6 +12,11 @@ use crate::store::{FlowQuery, Reader, StoreError};
 /// Flows or messages in one page.
 pub(super) const PAGE: usize = 500;
 
+/// How many to read at once when so many are wanted: no more than that, where all that is read is meant.
+pub(super) fn page_size(filter: &Filter, wanted: usize) -> usize {
+    if filter.is_all() { wanted.min(PAGE) } else { PAGE }
+}
+
 /// Whether the filter means the flow, or one of its messages.
 pub(super) fn means(filter: &Filter, reader: &Reader, flow: &Flow) -> Result<bool, StoreError> {
     let facts = FlowFacts::from(flow);
@@ -30,16 +35,17 @@ pub(super) fn means(filter: &Filter, reader: &Reader, flow: &Flow) -> Result<boo
     }
 }
 
-/// The next flows behind `after` that are meant, at most a page of them; none: there are no more. Moves `after`.
+/// The next flows behind `after` that are meant, `size` of them or fewer; none: there are no more. Moves `after`.
 pub(super) fn page(
     filter: &Filter,
     reader: &Reader,
     newest_first: bool,
+    size: usize,
     after: &mut Option<FlowId>,
 ) -> Result<Vec<Flow>, StoreError> {
     loop {
         let query = FlowQuery {
-            limit: PAGE,
+            limit: size,
             newest_first,
             after: *after,
         };

@@ -44,10 +44,10 @@ pub(super) fn flows(call: Call) -> Work {
     reading(call, |reader, mut call| {
         let Some(reader) = reader else { return Ok(()) };
         let (filter, limit) = (call.args.filter(), call.args.limit(LIMIT));
-        let mut after = None;
+        let (mut after, size) = (None, meant::page_size(&filter, limit));
         if limit == usize::MAX {
             loop {
-                let page = meant::page(&filter, reader, false, &mut after)?;
+                let page = meant::page(&filter, reader, false, size, &mut after)?;
                 if page.is_empty() {
                     return call.out.finish();
                 }
@@ -58,7 +58,7 @@ pub(super) fn flows(call: Call) -> Work {
         }
         let mut newest = Vec::new();
         while newest.len() < limit {
-            let page = meant::page(&filter, reader, true, &mut after)?;
+            let page = meant::page(&filter, reader, true, size, &mut after)?;
             if page.is_empty() {
                 break;
             }
@@ -90,7 +90,7 @@ pub(super) fn messages(call: Call) -> Work {
             Some(after) => u32::try_from(after).ok().and_then(|after| after.checked_add(1)),
         };
         while let (Some(start), 1..) = (from, left) {
-            let page = reader.messages(flow.id, start, PAGE)?;
+            let page = reader.messages(flow.id, start, meant::page_size(&filter, left))?;
             let Some(last) = page.last() else { break };
             from = last.sequence.checked_add(1);
             let meant = page.into_iter().filter(|message| filter.means(&facts, message.into()));
@@ -164,7 +164,7 @@ struct Meant<'a> {
 
 impl Source for Meant<'_> {
     fn flows(&mut self, mut after: Option<FlowId>) -> Result<Vec<Flow>, ExportError> {
-        let page = meant::page(&self.filter, self.reader, false, &mut after);
+        let page = meant::page(&self.filter, self.reader, false, PAGE, &mut after);
         page.map_err(|error| ExportError::Read(error.to_string()))
     }
 

@@ -11,6 +11,7 @@ pub mod listen;
 pub mod tls;
 pub mod http;
 pub mod upgrade;
+pub mod inspect;
 pub mod relay;
 pub mod flow;
 pub mod record;

@@ -65,6 +65,47 @@ fn check_says_whether_a_file_is_in_order() {
 }
 
 #[test]
+fn check_names_the_row_and_the_field_of_a_list() {
+    let home = tempfile::tempdir().unwrap();
+    let good = "[[rewrite]]\nliteral = 'a'\nreplacement = 'b'\n[[plugins]]\npath = 'redact.star'\n";
+    std::fs::write(home.path().join("redact.star"), "").unwrap();
+    std::fs::write(home.path().join("good.toml"), good).unwrap();
+    let output = run(home.path(), "config check good.toml");
+    assert_eq!(out(&output), "good.toml: ok\n", "{}", err(&output));
+    let bad = format!("{good}[[plugins]]\npath = 'gone.star'\n[[rewrite]]\npatern = 'a'\nreplacement = 'b'\n");
+    std::fs::write(home.path().join("bad.toml"), bad).unwrap();
+    let output = run(home.path(), "config check bad.toml");
+    assert_eq!(output.status.code(), Some(2));
+    let told = err(&output);
+    assert!(
+        told.contains("plugins[2].path (bad.toml:7): found 'gone.star', the file cannot be read"),
+        "{told}"
+    );
+    assert!(
+        told.contains("rewrite[2].patern (bad.toml:9): no such field; did you mean pattern?\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn show_has_a_line_for_each_row_and_takes_a_list_from_the_environment() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = framegate(home.path());
+    command.env("FRAMEGATE_REWRITE", "[{ literal = 'a', replacement = 'b' }]");
+    let output = command.args(["config", "show"]).output().unwrap();
+    let row = "rewrite = [\n  { id = \"1\", direction = \"both\", literal = \"a\", replacement = \"b\" },\n]";
+    let shown = out(&output);
+    assert!(shown.contains(&format!("{row}  # FRAMEGATE_REWRITE\n")), "{shown}");
+    let output = command.arg("--json").output().unwrap();
+    let lines = lines(&output);
+    let line = find(&lines, "key", "rewrite");
+    assert_eq!(
+        (&line["value"][0]["literal"], &line["origin"]),
+        (&"a".into(), &"environment".into())
+    );
+}
+
+#[test]
 fn check_is_about_the_file_alone() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("good.toml"), "").unwrap();

@@ -4,9 +4,10 @@ use toml::Value;
 
 use super::error::{Problem, nearest};
 use super::later;
+use super::rows;
 use super::schema::{Form, Kind, Setting};
 use super::settings::SECTIONS;
-use super::sources::{Entry, Given, Origin, shorten};
+use super::sources::{Entry, Given, shorten};
 
 /// What became of an entry that is in order.
 pub(super) enum Checked {
@@ -21,39 +22,46 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
     SECTIONS.iter().flat_map(|section| section.settings)
 }
 
+/// The setting of that name.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    all().find(|setting| setting.key == key)
+}
+
 /// Finds the entry's setting and reads the value as that one wants it.
-pub(super) fn entry(entry: &Entry) -> Result<Checked, Problem> {
-    let problem = |what: String| Problem {
-        key: entry.key.clone(),
-        place: match &entry.origin {
-            Origin::Environment(name) => format!("environment variable {name}"),
-            origin => origin.to_string(),
-        },
-        what,
-    };
-    let Some(setting) = all().find(|setting| setting.key == entry.key) else {
+pub(super) fn entry(entry: &Entry) -> Result<Checked, Vec<Problem>> {
+    let problem = |what: String| vec![entry.problem(what)];
+    let Some(setting) = find(&entry.key) else {
         return match later::find(&entry.key, &entry.given) {
             Some(later::Found::AsDefault) => Ok(Checked::Nothing),
             Some(later::Found::Other) => Err(problem("this setting is not in this version".to_owned())),
             None => Err(problem(unknown(&entry.key))),
         };
     };
-    match read(setting.kind, &entry.given) {
-        Ok(value) => Ok(Checked::Setting(setting, value)),
-        Err(why) => {
-            let expected = format!("expected {}", setting.expected());
-            let why = match why {
-                Some(why) => format!("{why}; {expected}"),
-                None => expected,
-            };
-            let private = matches!(setting.kind, Kind::Text(form) | Kind::List(form) if form.private);
-            Err(problem(match &entry.given {
-                _ if private => why,
-                Given::Typed(_, shown) => format!("found {shown}, {why}"),
-                Given::Text(text) => format!("found {:?}, {why}", shorten(text)),
-            }))
+    let value = match setting.kind {
+        Kind::Rows(rows) => rows::read(setting, rows, entry).map(Some)?,
+        _ => value(setting, &entry.given).map_err(problem)?,
+    };
+    Ok(Checked::Setting(setting, value))
+}
+
+/// Reads a value as the setting wants it; `None` unsets it. Not for lists of tables.
+///
+/// # Errors
+/// What was found, what is wrong with it, and what is expected.
+pub(super) fn value(setting: &Setting, given: &Given) -> Result<Option<Value>, String> {
+    read(setting.kind, given).map_err(|why| {
+        let expected = format!("expected {}", setting.expected());
+        let why = match why {
+            Some(why) => format!("{why}; {expected}"),
+            None => expected,
+        };
+        match given {
+            _ if setting.is_private() => why,
+            Given::Typed(_, shown) => format!("found {shown}, {why}"),
+            Given::Text(text) => format!("found {:?}, {why}", shorten(text)),
+            Given::Rows(_) => why,
         }
-    }
+    })
 }
 
 /// `Err(None)`: it is just not what is expected.
@@ -62,13 +70,13 @@ fn read(kind: Kind, given: &Given) -> Result<Option<Value>, Option<String>> {
         Kind::Flag => match given {
             Given::Typed(Value::Boolean(flag), _) => Ok(Some(Value::Boolean(*flag))),
             Given::Text(text) => Ok(Some(Value::Boolean(text.parse().map_err(|_| None)?))),
-            Given::Typed(..) => Err(None),
+            Given::Typed(..) | Given::Rows(_) => Err(None),
         },
         Kind::Number(min, max) => {
             let number = match given {
                 Given::Typed(Value::Integer(number), _) => *number,
                 Given::Text(text) => number(text).ok_or(None)?,
-                Given::Typed(..) => return Err(None),
+                Given::Typed(..) | Given::Rows(_) => return Err(None),
             };
             let fits = (min..=max).contains(&number);
             if fits {
@@ -82,12 +90,33 @@ fn read(kind: Kind, given: &Given) -> Result<Option<Value>, Option<String>> {
             word if words.contains(&word.as_str()) => Ok(Some(Value::String(word))),
             _ => Err(None),
         },
-        Kind::Text(form) => Ok(Some(checked(form, &text(given)?)?)),
+        Kind::Words(words) => some_of(words, list(given)?).map(Some).map_err(Some),
+        Kind::MaybeText(_) if text(given)?.is_empty() => Ok(None),
+        Kind::Text(form) | Kind::MaybeText(form) => Ok(Some(checked(form, &text(given)?)?)),
         Kind::List(form) => {
             let items = list(given)?.into_iter().map(|item| checked(form, &item));
             Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
         }
+        // A list of tables within a list of tables, which none has.
+        Kind::Rows(_) => Err(None),
     }
+}
+
+/// The list, if each of it is one of the words, and none is there twice.
+fn some_of(words: &[&str], items: Vec<String>) -> Result<Value, String> {
+    for (at, item) in items.iter().enumerate() {
+        if !words.contains(&item.as_str()) {
+            let meant = nearest(item, words.iter().copied());
+            let hint = meant
+                .map(|meant| format!(", did you mean {meant:?}?"))
+                .unwrap_or_default();
+            return Err(format!("there is no {item:?}{hint}"));
+        }
+        if items[..at].contains(item) {
+            return Err(format!("{item:?} is there twice"));
+        }
+    }
+    Ok(Value::Array(items.into_iter().map(Value::String).collect()))
 }
 
 fn checked(form: Form, text: &str) -> Result<Value, Option<String>> {
@@ -106,7 +135,7 @@ fn number(text: &str) -> Option<i64> {
 fn text(given: &Given) -> Result<String, Option<String>> {
     match given {
         Given::Typed(Value::String(text), _) => Ok(text.clone()),
-        Given::Typed(..) => Err(None),
+        Given::Typed(..) | Given::Rows(_) => Err(None),
         Given::Text(text) if text.starts_with(['"', '\'']) => match toml_value(text) {
             Some(Value::String(text)) => Ok(text),
             _ => Err(Some("the quotes do not match".to_owned())),
@@ -119,7 +148,7 @@ fn text(given: &Given) -> Result<String, Option<String>> {
 fn list(given: &Given) -> Result<Vec<String>, Option<String>> {
     let array = match given {
         Given::Typed(Value::Array(array), _) => array.clone(),
-        Given::Typed(..) => return Err(None),
+        Given::Typed(..) | Given::Rows(_) => return Err(None),
         Given::Text(text) if text.starts_with('[') && text.contains(['"', '\'']) || text == "[]" => {
             match toml_value(text) {
                 Some(Value::Array(array)) => array,
@@ -145,8 +174,9 @@ pub(super) fn toml_value(text: &str) -> Option<Value> {
 }
 
 fn unknown(key: &str) -> String {
-    let section = SECTIONS.iter().find(|section| section.name == key);
-    if section.is_some() {
+    let part = format!("{key}.");
+    let is_section = |name: &str| name == key || name.starts_with(&part);
+    if SECTIONS.iter().any(|section| is_section(section.name)) {
         return "expected a table of settings".to_owned();
     }
     let leaf = |key: &'static str| key.rsplit('.').next().unwrap_or(key);

@@ -1,10 +1,11 @@
-//! Which texts are taken where a setting is a text: addresses, doors, host patterns, files.
+//! Which texts are taken where a setting is a text: addresses, doors, host patterns, files, regexes, filters.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::mode::{Mode, parse_addr};
 use super::schema::Form;
+use crate::query::{self, Filter, Use};
 use crate::tls::HostPatterns;
 
 /// An address to listen on.
@@ -63,4 +64,82 @@ pub(super) const STORE_URL: Form = Form {
         _ => Err("only SQLite in this version".to_owned()),
     },
     private: true,
+};
+
+/// What something is called on record, in logs and by whoever asks for it.
+pub(super) const ID: Form = Form {
+    what: "an id: 1 to 64 of the characters A-Z, a-z, 0-9, \".\", \"_\" and \"-\"",
+    check: |text| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+            Ok(text.to_owned())
+        } else {
+            Err("that is no id".to_owned())
+        }
+    },
+    private: false,
+};
+
+/// What is looked for in bytes.
+pub(super) const REGEX: Form = Form {
+    what: "a regular expression",
+    check: |text| query::regex(text).map(|_| text.to_owned()),
+    private: false,
+};
+
+/// What is looked for in order to be taken out: there has to be something.
+pub(super) const REGEX_OF_SOMETHING: Form = Form {
+    what: "a regular expression that matches at least one character",
+    check: |text| {
+        query::regex(text)?;
+        let shape = regex_syntax::ParserBuilder::new().utf8(false).build().parse(text);
+        match shape.ok().and_then(|shape| shape.properties().minimum_len()) {
+            Some(0) => Err("it matches where nothing is".to_owned()),
+            _ => Ok(text.to_owned()),
+        }
+    },
+    private: false,
+};
+
+/// Which messages are meant.
+pub(super) const FILTER: Form = Form {
+    what: "a filter that a rule can ask, such as 'json.type == \"login\"'",
+    check: |text| match Filter::parse(text, Use::Rule) {
+        // A filter of blanks would mean everything, and nobody would have said so.
+        Ok(_) if text.trim().is_empty() => Err("it is blank".to_owned()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    },
+    private: false,
+};
+
+/// A place inside JSON.
+pub(super) const JSON_PATH: Form = Form {
+    what: "a path such as user.roles[0] or [\"odd key\"].id",
+    check: |text| match query::parse_json_path(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("column {}: {}", error.column, error.what)),
+    },
+    private: false,
+};
+
+/// The file of a plugin.
+pub(super) const PLUGIN_FILE: Form = Form {
+    what: "the path of a plugin's file",
+    check: |text| {
+        let unread = |error: std::io::Error| format!("the file cannot be read: {error}");
+        if !std::fs::metadata(text).map_err(unread)?.is_file() {
+            return Err("that is no file".to_owned());
+        }
+        std::fs::File::open(text).map_err(unread)?;
+        Ok(text.to_owned())
+    },
+    private: false,
+};
+
+/// Whatever somebody wants to stand there.
+pub(super) const ANY_TEXT: Form = Form {
+    what: "a text",
+    check: |text| Ok(text.to_owned()),
+    private: false,
 };

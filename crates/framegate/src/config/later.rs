@@ -16,30 +16,8 @@ pub(super) enum Found {
     Other,
 }
 
-/// The names and their defaults. Lists of tables are empty by default.
+/// The names and their defaults.
 const LATER: &str = r#"
-plugins = []
-rewrite = []
-
-[safety.input]
-action = "block"
-presets = []
-binary = false
-close = false
-rules = []
-
-[safety.output]
-apply_to = "record"
-presets = []
-rules = []
-
-[intercept]
-hold_ms = 300000
-on_timeout = "release"
-held_max = 100
-on_full = "release"
-rules = []
-
 [gateway]
 trusted_proxies = ["127.0.0.0/8", "::1/128"]
 secret_header = ""
@@ -67,6 +45,7 @@ pub(super) fn find(key: &str, given: &Given) -> Option<Found> {
         Given::Typed(value, _) => {
             value == default || matches!((value, default), (Value::Table(t), Value::Table(_)) if t.is_empty())
         }
+        Given::Rows(_) => false,
         Given::Text(text) => toml_value(text).as_ref() == Some(default) || default.as_str() == Some(text),
     };
     Some(if same { Found::AsDefault } else { Found::Other })

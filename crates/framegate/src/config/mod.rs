@@ -6,7 +6,10 @@
 mod mode;
 mod schema;
 mod forms;
+mod rows;
+mod rules;
 mod settings;
+mod words;
 mod sources;
 mod check;
 mod later;
@@ -21,12 +24,16 @@ use std::path::Path;
 pub use error::{ConfigError, Problem};
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
 pub use reference::reference_markdown;
-pub use schema::{Form, Kind, Section, Setting};
+pub use schema::{Column, Form, Kind, Rows, Section, Setting};
 pub use settings::{
-    Limits, Listen, Log, LogFormat, LogLevel, OnError, OnFull, Profile, Record, SECTIONS, Settings, Store, Tls,
-    Violations, Wire,
+    InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record, RewriteRule, SECTIONS,
+    SafetyInput, SafetyOutput, Settings, Store, Tls, Wire,
 };
 pub use sources::Origin;
+pub use words::{
+    ApplyTo, LogFormat, LogLevel, OnError, OnFull, OnHold, OnPluginError, Profile, RuleDirection, RuleOpcode,
+    SafetyAction, Violations,
+};
 
 use check::Checked;
 use sources::Entry;
@@ -125,11 +132,11 @@ fn merge(entries: &[Entry], mut problems: Vec<Problem>) -> Result<Loaded, Config
     for entry in entries {
         match check::entry(entry) {
             Ok(Checked::Setting(setting, value)) => {
-                place(&mut table, setting.key, value);
+                place(&mut table, setting, value);
                 origins.insert(setting.key, entry.origin.clone());
             }
             Ok(Checked::Nothing) => {}
-            Err(problem) => problems.push(problem),
+            Err(found) => problems.extend(found),
         }
     }
     if !problems.is_empty() {
@@ -161,18 +168,26 @@ fn merge(entries: &[Entry], mut problems: Vec<Problem>) -> Result<Loaded, Config
     })
 }
 
-/// Puts a value at its dotted name, or takes it away.
-fn place(table: &mut toml::Table, key: &str, value: Option<toml::Value>) {
-    let (section, name) = key.split_once('.').unwrap_or(("", key));
-    let section = table
-        .entry(section)
-        .or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    if let toml::Value::Table(section) = section {
-        match value {
-            Some(value) => section.insert(name.to_owned(), value),
-            None => section.remove(name),
-        };
-    }
+/// Puts a value where [`Settings`] have it, or takes it away: a list of tables at its name, others in their section.
+fn place(table: &mut toml::Table, setting: &Setting, value: Option<toml::Value>) {
+    let key = setting.key;
+    let (section, name) = match setting.kind {
+        Kind::Rows(_) => (table, key),
+        _ => {
+            let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+            let section = table
+                .entry(section)
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            match section {
+                toml::Value::Table(section) => (section, name),
+                _ => return,
+            }
+        }
+    };
+    match value {
+        Some(value) => section.insert(name.to_owned(), value),
+        None => section.remove(name),
+    };
 }
 
 fn warnings(settings: &Settings, variables: &[(String, String)]) -> Vec<String> {

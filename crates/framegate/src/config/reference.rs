@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 
-use super::schema::{Section, Setting};
+use super::schema::{Column, Kind, Rows, Section, Setting};
 use super::settings::{SECTIONS, Settings};
-use super::show::{lookup, toml_text, values};
+use super::show::{lookup, toml_text};
 use super::sources::variable;
 
-const HEAD: &str = "\
-<!-- Generated from crates/framegate/src/config/settings.rs. To bring it up to date:
+const HEAD: &str = r#"<!-- Generated from crates/framegate/src/config/settings.rs. To bring it up to date:
      FRAMEGATE_BLESS=1 cargo test -p framegate --lib reference -->
 # Configuration
 
@@ -25,21 +24,41 @@ has it decides:
    ```
 4. its default
 
-On the command line and in the environment texts need no quotes, and a list is either TOML (`[\"a\", \"b\"]`) or has
+On the command line and in the environment texts need no quotes, and a list is either TOML (`["a", "b"]`) or has
 commas (`a,b`). A relative path is looked up from the directory that framegate is started in. A name that is no setting,
 and a value that does not fit, are errors: nothing starts, and the exit code is 2. `framegate config check FILE` says
 whether a file is in order; `framegate config show` prints the settings in force and where each came from.
+
+A list of tables is written as TOML has it, a header for each table, or all of it as one value; on the command line and
+in the environment only the latter:
+
+```toml
+[[rewrite]]
+literal = "staging"
+replacement = "production"
+
+[[rewrite]]
+pattern = "v([0-9]+)"
+replacement = "version $1"
+```
+
+```sh
+framegate run --set 'rewrite=[{ literal = "staging", replacement = "production" }]'
+```
+
+A list that is given in one place replaces the whole list of another. An error names a table by its place in the list,
+counted from 1, and the field: `rewrite[2].pattern`.
 
 Two more variables are read: `FRAMEGATE_DATA_DIR`, which is `--data-dir`, and `FRAMEGATE_LOG`, which goes before
 `log.level`.
 
 The flags `--mode` and `--control` of `run` are `listen.modes` and `listen.control`.
-";
+"#;
 
 /// The reference as Markdown.
 #[must_use]
 pub fn reference_markdown() -> String {
-    let defaults = values(&Settings::default());
+    let defaults = Settings::default().to_json();
     let mut text = HEAD.to_owned();
     for section in SECTIONS {
         write_section(&mut text, section, &defaults);
@@ -48,20 +67,39 @@ pub fn reference_markdown() -> String {
 }
 
 fn write_section(text: &mut String, section: &Section, defaults: &serde_json::Value) {
-    text.push_str(&format!("\n## {}\n\n{}\n", section.name, section.doc.trim()));
+    // Writing to a String does not fail.
+    let _ = write!(text, "\n## {}\n\n{}\n", section.name, section.doc.trim());
     for setting in section.settings {
-        let default = toml_text(lookup(defaults, setting.key));
-        let Setting { key, doc, .. } = setting;
-        // Writing to a String does not fail.
-        let _ = write!(
-            text,
-            "\n### `{key}`\n\n{}\n\n- Default: `{default}`{}\n- Takes {}\n- Variable: `{}`\n",
-            doc.trim(),
-            readable(setting, lookup(defaults, key)),
-            setting.expected(),
-            variable(key),
-        );
+        let key = setting.key;
+        if let Kind::Rows(rows) = setting.kind {
+            let _ = write!(text, "\nA list of tables, `[[{key}]]` each.\n\n");
+            let _ = writeln!(text, "- Default: `[]`\n- Variable: `{}`", variable(key));
+            write_columns(text, key, rows);
+            continue;
+        }
+        let default = lookup(defaults, key);
+        let _ = write!(text, "\n### `{key}`\n\n{}\n\n", setting.doc.trim());
+        let _ = writeln!(text, "- Default: {}", in_words(setting, default));
+        let _ = writeln!(text, "- Takes {}\n- Variable: `{}`", setting.expected(), variable(key));
     }
+}
+
+fn write_columns(text: &mut String, list: &str, rows: &Rows) {
+    let defaults = (rows.defaults)();
+    for Column { setting, required } in rows.columns {
+        let key = setting.key;
+        let _ = write!(text, "\n### `{list}[].{key}`\n\n{}\n\n", setting.doc.trim());
+        let _ = match required {
+            true => writeln!(text, "- Required"),
+            false => writeln!(text, "- Default: {}", in_words(setting, &defaults[key])),
+        };
+        let _ = writeln!(text, "- Takes {}", setting.expected());
+    }
+}
+
+/// A value as TOML has it, and a large number of bytes or milliseconds in words as well.
+fn in_words(setting: &Setting, value: &serde_json::Value) -> String {
+    format!("`{}`{}", toml_text(value), readable(setting, value))
 }
 
 /// A large number of bytes or milliseconds in words.

@@ -3,23 +3,32 @@
 //! A setting has one dotted name everywhere: `limits.frame_bytes_max` in the file, in `--set` and, as
 //! `FRAMEGATE_LIMITS__FRAME_BYTES_MAX`, in the environment. A limit has its unit in its name.
 //!
-//! Each line of the list below is `name: type = default, which values it takes;`. The comments are the users'
+//! Each line of the list below is `name: type = default, which values it takes;`. What stands behind `list` is a list of
+//! tables, and each line a column of it; one without a default must be given in each row. The comments are the users'
 //! reference as well: `docs/configuration.md` is made of them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
-use super::forms::{ADDR, DOOR, HOST_PATTERN, PEM_FILE, STORE_URL};
+use super::forms::{
+    ADDR, ANY_TEXT, DOOR, FILTER, HOST_PATTERN, ID, JSON_PATH, PEM_FILE, PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING,
+    STORE_URL,
+};
 use super::mode::Mode;
-use super::schema::Kind::{Flag, List, MaybeWord, Number, Text, Word};
+use super::schema::Kind::{Flag, List, MaybeText, MaybeWord, Number, Text, Word, Words};
+use super::words::{
+    ApplyTo, LogFormat, LogLevel, OnError, OnFull, OnHold, OnPluginError, Profile, RuleDirection, RuleOpcode,
+    SafetyAction, Violations,
+};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const GIB: i64 = 1 << 30;
 
+/// Which way the messages go that a rule is for, as `direction` has it in filters, or in as many words.
+const DIRECTIONS: &[&str] = &["send", "receive", "both", "client_to_server", "server_to_client"];
+
 super::schema::settings! {
     /// Where clients and users reach the proxy.
-    listen: Listen {
+    "listen" => listen: Listen {
         /// The doors. The command line's `--mode` replaces the whole list.
         modes: Vec<Mode> = vec![Mode::Regular { addr: loopback(8080) }], List(DOOR);
         /// The address of the HTTP API; the command line's `--control`. Port 0: a free one.
@@ -29,7 +38,7 @@ super::schema::settings! {
     }
 
     /// What the proxy takes upon itself at the most.
-    limits: Limits {
+    "limits" => limits: Limits {
         /// One frame's payload; Close 1009 beyond it.
         frame_bytes_max: u64 = 16 << 20, Number(125, 1024 * GIB);
         /// One message, assembled and inflated; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody
@@ -74,16 +83,158 @@ super::schema::settings! {
     }
 
     /// How strictly RFC 6455 and RFC 7692 are held.
-    wire: Wire {
+    "wire" => wire: Wire {
         /// What happens to a peer's violation: `relay` passes the bytes on and flags the record, `close` sends both
-        /// peers a Close. Unset: each door's own default.
+        /// peers a Close. Unset, it is `close` where a rule of `safety.input` blocks, since a server could read a message
+        /// that breaks the protocol otherwise than the rules did, and `relay` elsewhere.
         violations: Option<Violations> = None, MaybeWord(&["relay", "close"]);
         /// Text messages and close reasons must be UTF-8; otherwise it is a violation (1007).
         validate_utf8: bool = false, Flag;
     }
 
+    /// What is looked for in messages from client to server, and what becomes of a message in which it is found. Each
+    /// text message is read whole: assembled, inflated and unmasked, however it was sent. A rule of
+    /// `safety.input.rules` or of a preset that matches blocks it: it does not leave, the server gets no byte of it, and
+    /// it is on record with the fate `blocked` and the name of the rule. Rules find what they describe and no other
+    /// spelling of it, such as the same words in base64: they guard a server beside its own checks, not in their place.
+    "safety.input" => safety_input: SafetyInput {
+        /// What becomes of a message that a rule matches: `block`, or `log_only`, with which it passes and is flagged in
+        /// the record. A rule may have an action of its own.
+        action: SafetyAction = SafetyAction::Block, Word(&["block", "log_only"]);
+        /// Rules that come with framegate, by the name of their set.
+        presets: Vec<String> = Vec::new(), Words(&[
+            "destructive-sql", "destructive-os-command", "sql-injection", "xss", "path-traversal", "secrets",
+        ]);
+        /// Binary messages are read as well, byte for byte. Without it a client that sends its text as a binary message
+        /// is not looked at: turn it on unless the server refuses those itself.
+        binary: bool = false, Flag;
+        /// Messages from server to client are read as well, by the same rules.
+        receive: bool = false, Flag;
+        /// A blocked message also ends the conversation: Close 1008 to both peers. Without it neither of them is told.
+        close: bool = false, Flag;
+    }
+    list {
+        /// Rules of one's own for `safety.input`. A rule matches by its `pattern`, by its `when`, or, with both, where
+        /// both hold.
+        "safety.input.rules" => safety_input_rules: Vec<InputRule> {
+            /// The rule's name on record. No other rule of the list has it.
+            id: String, Text(ID);
+            /// Found anywhere in the payload, unless it is bound with `^` and `$`; `(?i)` at its beginning ignores case.
+            pattern: Option<String> = None, MaybeText(REGEX);
+            /// The messages it is for, by what is known before they leave.
+            when: Option<String> = None, MaybeText(FILTER);
+            /// Instead of `safety.input.action`.
+            action: Option<SafetyAction> = None, MaybeWord(&["block", "log_only"]);
+        }
+    }
+
+    /// What is taken out of text messages from server to client, such as the numbers of credit cards. Each match is
+    /// replaced, and the rest of the message stays as it is. Binary messages are passed on unread.
+    "safety.output" => safety_output: SafetyOutput {
+        /// Where it is taken out. `record`: what is kept does not have it, nor what is searched and exported, and the
+        /// client gets the message as it came. `forward`: the client does not get it, and the record keeps what the
+        /// server sent. `both`: neither has it, and nothing can bring it back.
+        apply_to: ApplyTo = ApplyTo::Record, Word(&["record", "forward", "both"]);
+        /// Rules that come with framegate, by the name of their set.
+        presets: Vec<String> = Vec::new(), Words(&[
+            "credit-card", "email", "phone", "japan-my-number", "api-key", "jwt", "private-key",
+        ]);
+    }
+    list {
+        /// Rules of one's own for `safety.output`.
+        "safety.output.rules" => safety_output_rules: Vec<OutputRule> {
+            /// The rule's name on record. No other rule of the list has it.
+            id: String, Text(ID);
+            /// What is taken out, wherever it stands in the payload.
+            pattern: String, Text(REGEX_OF_SOMETHING);
+            /// What stands in its place, as it is: a `$` means nothing here.
+            replacement: String = "[redacted]".to_owned(), Text(ANY_TEXT);
+        }
+    }
+    list {
+        /// Plugins: programs in Starlark that read each data message and may change or drop it, asked in their order. A
+        /// plugin has no access to files, to the network or to the messages of other flows, and each of its calls has
+        /// limits. What it says is believed: it can let through what nobody else would.
+        "plugins" => plugins: Vec<PluginFile> {
+            /// Where the program is.
+            path: String, Text(PLUGIN_FILE);
+            /// The plugin's name on record and in the log. Unset: the file's name without `.star`. No other plugin has
+            /// it.
+            id: String = String::new(), MaybeText(ID);
+            /// What happens when a call fails, or goes beyond one of its limits: with `skip` the message goes on as it
+            /// was, with `close` the conversation ends. A plugin that has to see every message wants `close`: a peer
+            /// may know which messages it fails at.
+            on_error: OnPluginError = OnPluginError::Skip, Word(&["skip", "close"]);
+            /// How long one call may take.
+            time_ms: u64 = 50, Number(1, 10_000);
+            /// How many steps of the interpreter one call may take, whatever the time.
+            ticks_max: u64 = 1_000_000, Number(1000, 1_000_000_000);
+            /// How much memory one call may take.
+            memory_bytes: usize = 16 << 20, Number(64 << 10, GIB);
+            /// How much the plugin may keep from call to call for one flow.
+            state_bytes: usize = 64 << 10, Number(0, GIB);
+        }
+    }
+
+    /// Messages that are held until a person lets them go, as they are or changed, or drops them. While one is held, the
+    /// messages behind it in its direction wait. Nothing is held without a rule in `intercept.rules`.
+    "intercept" => intercept: Intercept {
+        /// How long a message is held at the most; then `intercept.on_timeout` decides.
+        hold_ms: u64 = 300_000, Number(1, DAY_MS);
+        /// What becomes of a message that nobody decided about in time.
+        on_timeout: OnHold = OnHold::Release, Word(&["release", "drop"]);
+        /// Messages held at once, over all flows.
+        held_max: usize = 100, Number(1, 100_000);
+        /// Bytes of their payloads, over all flows.
+        held_bytes_max: usize = 64 << 20, Number(1024, 64 * GIB);
+        /// What becomes of a message that would be held beyond either of the two. With `release` a peer that sends
+        /// enough gets the rest past the person.
+        on_full: OnHold = OnHold::Release, Word(&["release", "drop"]);
+    }
+    list {
+        /// Which messages are held: those that a rule matches in everything it says. A rule says at least one thing.
+        "intercept.rules" => intercept_rules: Vec<InterceptRule> {
+            /// The rule's name. No other rule of the list has it.
+            id: String, Text(ID);
+            /// The messages it is for, by what is known before they leave.
+            when: Option<String> = None, MaybeText(FILTER);
+            /// Which way they go. `client_to_server` is `send`, `server_to_client` is `receive`.
+            direction: RuleDirection = RuleDirection::Both, Word(DIRECTIONS);
+            /// Found anywhere in the URL of the upgrade.
+            url: Option<String> = None, MaybeText(REGEX);
+            /// Text or binary messages.
+            opcode: RuleOpcode = RuleOpcode::Any, Word(&["text", "binary", "any"]);
+            /// Found anywhere in the payload.
+            payload: Option<String> = None, MaybeText(REGEX);
+        }
+    }
+    list {
+        /// What is replaced in messages: each row takes one of `pattern`, `literal` and `json`, and all rows that are for
+        /// a message change it in their order, each what the ones before it left. The record keeps what came and what
+        /// went on.
+        "rewrite" => rewrite: Vec<RewriteRule> {
+            /// The row's name on record. Unset: its place in the list, from 1. No other row has it.
+            id: String = String::new(), MaybeText(ID);
+            /// Which way the messages go. `client_to_server` is `send`, `server_to_client` is `receive`.
+            direction: RuleDirection = RuleDirection::Both, Word(DIRECTIONS);
+            /// The messages it is for, by what is known before they leave.
+            when: Option<String> = None, MaybeText(FILTER);
+            /// What is replaced, wherever it is found in the payload.
+            pattern: Option<String> = None, MaybeText(REGEX);
+            /// A text that is replaced wherever it stands in the payload.
+            literal: Option<String> = None, MaybeText(ANY_TEXT);
+            /// The place whose value is replaced, in a payload that is JSON, as a filter has it behind `json.`: names,
+            /// keys in brackets and quotes, places in brackets.
+            json: Option<String> = None, MaybeText(JSON_PATH);
+            /// What stands in its place; it may be empty. With `pattern`, `$1` and `${name}` are its groups, and `$$` is
+            /// a dollar. With `json` it is the new value: JSON if it reads as such, or else a text. With `literal` it is
+            /// as it stands.
+            replacement: String, Text(ANY_TEXT);
+        }
+    }
+
     /// What goes on record.
-    record: Record {
+    "record" => record: Record {
         /// Whether anything does.
         enabled: bool = true, Flag;
         /// A longer payload is cut in the record, and flagged.
@@ -96,7 +247,7 @@ super::schema::settings! {
     }
 
     /// Where the record is kept, and for how long.
-    store: Store {
+    "store" => store: Store {
         /// Empty: SQLite in the data directory.
         url: String = String::new(), Text(STORE_URL);
         /// What is on record is on disk after so long.
@@ -114,7 +265,7 @@ super::schema::settings! {
     }
 
     /// TLS on both legs.
-    tls: Tls {
+    "tls" => tls: Tls {
         /// A PEM bundle that is trusted besides the platform's roots. Empty: none.
         upstream_ca: String = String::new(), Text(PEM_FILE);
         /// Host patterns whose certificate is not verified.
@@ -126,7 +277,7 @@ super::schema::settings! {
     }
 
     /// What the proxy tells of itself on standard error.
-    log: Log {
+    "log" => log: Log {
         /// How much. The variable `FRAMEGATE_LOG` goes before it, and takes levels for single parts as well, such as
         /// `warn,framegate::tls=debug`.
         level: LogLevel = LogLevel::Info, Word(&["off", "error", "warn", "info", "debug", "trace"]);
@@ -135,65 +286,15 @@ super::schema::settings! {
     }
 }
 
-/// What happens when a peer breaks the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Violations {
-    /// The bytes are passed on and the record is flagged.
-    Relay,
-    /// Both peers get a Close.
-    Close,
-}
-
-/// What happens when messages come faster than they can be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFull {
-    /// The relay waits: nothing is lost.
-    Slow,
-    /// Messages are passed on unrecorded, and counted on their flow.
-    Shed,
-}
-
-/// What happens when the store fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    /// Messages are passed on unrecorded, and counted on their flow.
-    Relay,
-    /// The proxy drains and exits.
-    Stop,
-}
-
-/// How the proxy's own ClientHello looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// As rustls makes it.
-    Standard,
-}
-
-/// How much the proxy tells of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// How an event is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// A line of text.
-    Text,
-    /// A JSON object on one line.
-    Json,
+impl Settings {
+    /// Whether `safety.input` has a rule that blocks, its own or one of a preset.
+    #[must_use]
+    pub fn safety_blocks(&self) -> bool {
+        let action = self.safety_input.action;
+        let presets = !self.safety_input.presets.is_empty() && action == SafetyAction::Block;
+        let mut rules = self.safety_input_rules.iter();
+        presets || rules.any(|rule| rule.action.unwrap_or(action) == SafetyAction::Block)
+    }
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
+use super::check;
 use super::error::Problem;
+use super::schema::Kind;
+use super::settings::SECTIONS;
 
 /// The prefix of the environment variables that are settings.
 const PREFIX: &str = "FRAMEGATE_";
@@ -73,13 +76,45 @@ pub(super) struct Entry {
     pub(super) origin: Origin,
 }
 
+impl Entry {
+    /// What is wrong with it, with its name and its place.
+    pub(super) fn problem(&self, what: String) -> Problem {
+        problem(self.key.clone(), &self.origin, what)
+    }
+}
+
 /// How a value was given.
 #[derive(Clone, Debug)]
 pub(super) enum Given {
     /// In the file: it has a type of its own, and looks so in the source.
     Typed(toml::Value, String),
+    /// A list of tables, for a setting that is one.
+    Rows(Vec<GivenRow>),
     /// On the command line or in the environment: text, to be read as the setting's type wants it.
     Text(String),
+}
+
+/// One table of a list of tables.
+#[derive(Clone, Debug)]
+pub(super) struct GivenRow {
+    /// Its fields, by their names alone.
+    pub(super) fields: Vec<Entry>,
+    pub(super) origin: Origin,
+}
+
+impl GivenRow {
+    /// What is wrong with it as a whole.
+    pub(super) fn problem(&self, key: String, what: String) -> Problem {
+        problem(key, &self.origin, what)
+    }
+}
+
+fn problem(key: String, origin: &Origin, what: String) -> Problem {
+    let place = match origin {
+        Origin::Environment(name) => format!("environment variable {name}"),
+        origin => origin.to_string(),
+    };
+    Problem { key, place, what }
 }
 
 /// Reads the file's entries, or says why it cannot be read.
@@ -113,22 +148,44 @@ pub(super) fn toml_entries(text: &str, path: &Path) -> Result<Vec<Entry>, Vec<Pr
         };
         return Err(errors.iter().map(problem).collect());
     }
+    let line = |at: usize| Origin::File {
+        path: path.to_owned(),
+        line: position(text, at).0,
+    };
     let mut walk = Walk {
         text,
-        path,
+        origin: &line,
         entries: Vec::new(),
     };
     walk.table("", table.into_inner());
     Ok(walk.entries)
 }
 
-/// The entries among the environment's variables. Names without `__` are no settings.
+/// Reads a list of tables that stands in one text, or says why it is none; the empty text is the empty list.
+pub(super) fn rows(text: &str, origin: &Origin) -> Result<Vec<GivenRow>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let value = DeValue::parse(text).map_err(|error| format!("not TOML: {}", error.message().replace('\n', ", ")))?;
+    let walk = Walk {
+        text,
+        origin: &|_| origin.clone(),
+        entries: Vec::new(),
+    };
+    match value.into_inner() {
+        DeValue::Array(rows) => walk.rows(rows).ok_or_else(|| "not all of it are tables".to_owned()),
+        _ => Err("not a list".to_owned()),
+    }
+}
+
+/// The entries among the environment's variables. Names without `__` are no settings, unless a setting has one part only.
 pub(super) fn environment(variables: impl Iterator<Item = (String, String)>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = variables
         .filter_map(|(name, value)| {
             let key = name.strip_prefix(PREFIX)?;
-            key.contains("__").then(|| Entry {
-                key: key.replace("__", ".").to_ascii_lowercase(),
+            let setting = key.replace("__", ".").to_ascii_lowercase();
+            (key.contains("__") || check::find(&setting).is_some()).then(|| Entry {
+                key: setting,
                 given: Given::Text(value),
                 origin: Origin::Environment(name.clone()),
             })
@@ -160,10 +217,11 @@ pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Takes a document apart into its leaves. Arrays of tables are leaves: none is a setting yet.
+/// Takes a document apart into its leaves: values, and lists of tables where a setting is one.
 struct Walk<'a> {
     text: &'a str,
-    path: &'a Path,
+    /// The origin of what stands at a byte of the text.
+    origin: &'a dyn Fn(usize) -> Origin,
     entries: Vec<Entry>,
 }
 
@@ -177,17 +235,52 @@ impl Walk<'_> {
                 prefix => format!("{prefix}.{}", name.get_ref()),
             };
             let span = value.span();
+            let is_rows = check::find(&key).is_some_and(|setting| matches!(setting.kind, Kind::Rows(_)));
             match value.into_inner() {
-                DeValue::Table(table) if !table.is_empty() => self.table(&key, table),
+                DeValue::Table(table) if !table.is_empty() && !is_rows => self.table(&key, table),
                 // `[section]` with nothing in it sets nothing.
-                DeValue::Table(_) if prefix.is_empty() && self.source(&span).starts_with('[') => {}
+                DeValue::Table(_) if self.source(&span).starts_with('[') && may_be_empty(&key) => {}
+                DeValue::Array(rows) if is_rows => self.list(key, &at, Spanned::new(span, rows)),
                 value => self.leaf(key, &at, Spanned::new(span, value)),
             }
         }
-        self.entries[first..].sort_by_key(|entry| match &entry.origin {
-            Origin::File { line, .. } => *line,
-            _ => 0,
-        });
+        sort_by_line(&mut self.entries[first..]);
+    }
+
+    fn list(&mut self, key: String, at: &Range<usize>, rows: Spanned<DeArray<'_>>) {
+        match self.rows(rows.get_ref().clone()) {
+            Some(rows) => self.entries.push(Entry {
+                key,
+                given: Given::Rows(rows),
+                origin: (self.origin)(at.start),
+            }),
+            None => {
+                let span = rows.span();
+                self.leaf(key, at, Spanned::new(span, DeValue::Array(rows.into_inner())));
+            }
+        }
+    }
+
+    /// Takes the tables of a list apart; `None`: not all of it are tables.
+    fn rows(&self, rows: DeArray<'_>) -> Option<Vec<GivenRow>> {
+        let row = |row: Spanned<DeValue<'_>>| {
+            let origin = (self.origin)(row.span().start);
+            let DeValue::Table(table) = row.into_inner() else {
+                return None;
+            };
+            let mut walk = Walk {
+                entries: Vec::new(),
+                ..*self
+            };
+            for (name, value) in table {
+                let at = name.span();
+                walk.leaf(name.into_inner().into_owned(), &at, value);
+            }
+            let mut fields = walk.entries;
+            sort_by_line(&mut fields);
+            Some(GivenRow { fields, origin })
+        };
+        rows.into_iter().map(row).collect()
     }
 
     fn leaf(&mut self, key: String, at: &Range<usize>, value: Spanned<DeValue<'_>>) {
@@ -198,16 +291,25 @@ impl Walk<'_> {
         self.entries.push(Entry {
             key,
             given: Given::Typed(value, shown),
-            origin: Origin::File {
-                path: self.path.to_owned(),
-                line: position(self.text, at.start).0,
-            },
+            origin: (self.origin)(at.start),
         });
     }
 
     fn source(&self, span: &Range<usize>) -> &str {
         self.text.get(span.clone()).unwrap_or("")
     }
+}
+
+fn sort_by_line(entries: &mut [Entry]) {
+    entries.sort_by_key(|entry| match &entry.origin {
+        Origin::File { line, .. } => *line,
+        _ => 0,
+    });
+}
+
+/// Whether nothing is wrong with a header that nothing stands under: it names a section, and no setting.
+fn may_be_empty(key: &str) -> bool {
+    check::find(key).is_none() && (!key.contains('.') || SECTIONS.iter().any(|section| section.name == key))
 }
 
 /// Cuts a long value short, and puts it on one line, for a message.

@@ -7,10 +7,14 @@
 mod facts;
 mod field;
 mod parse;
+mod path;
+mod pattern;
 mod plan;
 mod token;
 
 pub use facts::{FlowFacts, MessageFacts};
+pub(crate) use path::{Step, parse_json_path};
+pub(crate) use pattern::regex;
 
 use facts::Facts;
 use plan::Test;

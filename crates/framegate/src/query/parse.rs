@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use memchr::memmem::Finder;
-use regex::bytes::RegexBuilder;
 
 use super::field::{self, FIELDS, Field, Known, Type};
-use super::plan::{Comparison, Literal, Operand, Pattern, Step, Test};
+use super::path::Step;
+use super::pattern::regex;
+use super::plan::{Comparison, Literal, Operand, Pattern, Test};
 use super::token::{Token, tokens};
 use super::{FilterError, Use};
 use crate::flow::Timestamp;
@@ -18,25 +19,9 @@ const DEPTH_MAX: usize = 64;
 /// Bytes of one filter.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes of memory that one compiled regex may take.
-const REGEX_BYTES_MAX: usize = 4 << 20;
-
 /// Reads a whole filter that is not blank.
 pub(super) fn parse(text: &str, used: Use) -> Result<Test, FilterError> {
-    if text.len() > TEXT_BYTES_MAX {
-        let what = format!(
-            "a filter has at most {TEXT_BYTES_MAX} bytes, this one has {}",
-            text.len()
-        );
-        return Err(FilterError::new(text, 0, what));
-    }
-    let mut parser = Parser {
-        text,
-        tokens: tokens(text)?,
-        next: 0,
-        depth: 0,
-        used,
-    };
+    let mut parser = Parser::new(text, used)?;
     let test = parser.any_of()?;
     match parser.peek() {
         Token::End => Ok(test),
@@ -47,7 +32,7 @@ pub(super) fn parse(text: &str, used: Use) -> Result<Test, FilterError> {
     }
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     text: &'a str,
     tokens: Vec<(usize, Token)>,
     next: usize,
@@ -81,16 +66,32 @@ impl Side {
     }
 }
 
+impl<'a> Parser<'a> {
+    pub(super) fn new(text: &'a str, used: Use) -> Result<Self, FilterError> {
+        if text.len() > TEXT_BYTES_MAX {
+            let what = format!("at most {TEXT_BYTES_MAX} bytes are read, this one has {}", text.len());
+            return Err(FilterError::new(text, 0, what));
+        }
+        Ok(Self {
+            text,
+            tokens: tokens(text)?,
+            next: 0,
+            depth: 0,
+            used,
+        })
+    }
+}
+
 impl Parser<'_> {
-    fn peek(&self) -> &Token {
+    pub(super) fn peek(&self) -> &Token {
         &self.tokens[self.next].1
     }
 
-    fn at(&self) -> usize {
+    pub(super) fn at(&self) -> usize {
         self.tokens[self.next].0
     }
 
-    fn take(&mut self) -> Token {
+    pub(super) fn take(&mut self) -> Token {
         let token = self.peek().clone();
         if token != Token::End {
             self.next += 1;
@@ -99,24 +100,24 @@ impl Parser<'_> {
     }
 
     /// Takes the sign if it comes next.
-    fn takes(&mut self, sign: &str) -> bool {
+    pub(super) fn takes(&mut self, sign: &str) -> bool {
         let comes = matches!(self.peek(), Token::Sign(next) if *next == sign);
         self.next += usize::from(comes);
         comes
     }
 
-    fn expect(&mut self, sign: &str, behind: &str) -> Result<(), FilterError> {
+    pub(super) fn expect(&mut self, sign: &str, behind: &str) -> Result<(), FilterError> {
         if self.takes(sign) {
             return Ok(());
         }
         self.wrong(format!("{behind} needs a `{sign}` here"))
     }
 
-    fn wrong<T>(&self, what: impl Into<String>) -> Result<T, FilterError> {
+    pub(super) fn wrong<T>(&self, what: impl Into<String>) -> Result<T, FilterError> {
         self.wrong_at(self.at(), what)
     }
 
-    fn wrong_at<T>(&self, at: usize, what: impl Into<String>) -> Result<T, FilterError> {
+    pub(super) fn wrong_at<T>(&self, at: usize, what: impl Into<String>) -> Result<T, FilterError> {
         Err(FilterError::new(self.text, at, what))
     }
 
@@ -348,18 +349,10 @@ impl Parser<'_> {
         let mut steps = Vec::new();
         loop {
             if self.takes("[") {
-                let inner = self.at();
-                steps.push(match self.take() {
-                    Token::Text(key) => Step::Key(key),
-                    Token::Int(index) if index >= 0 => Step::Index(usize::try_from(index).unwrap_or(usize::MAX)),
-                    _ => return self.wrong_at(inner, "in brackets stands a key in quotes, or a place from 0 on"),
-                });
-                self.expect("]", "a bracket")?;
+                steps.push(self.in_brackets()?);
             } else if self.takes(".") {
                 let inner = self.at();
-                let Token::Name(key) = self.take() else {
-                    return self.wrong_at(inner, "behind a point stands a name");
-                };
+                let key = self.name("behind a point stands a name")?;
                 if matches!(self.peek(), Token::Sign("(")) {
                     let side = self.side(at, field, steps)?;
                     return self.method(side, inner, &key);
@@ -416,13 +409,9 @@ impl Parser<'_> {
             "contains" => Pattern::Contains(Box::new(Finder::new(&text).into_owned())),
             "startsWith" => Pattern::Starts(text.into_bytes()),
             "endsWith" => Pattern::Ends(text.into_bytes()),
-            _ => match RegexBuilder::new(&text).size_limit(REGEX_BYTES_MAX).build() {
+            _ => match regex(&text) {
                 Ok(regex) => Pattern::Regex(regex),
-                Err(error) => {
-                    let words = error.to_string();
-                    let why = words.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    return self.wrong_at(text_at, format!("{text:?} is no regex: {why}"));
-                }
+                Err(why) => return self.wrong_at(text_at, format!("{text:?} is no regex: {why}")),
             },
         };
         Ok(Term::Test(Test::Matches(side.operand, pattern)))

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 
 use super::facts::{Facts, Value};
 use super::field::{Field, Known};
+use super::path::Step;
 use crate::flow::Timestamp;
 
 /// A question with the answer yes or no.
@@ -55,12 +56,6 @@ pub(super) enum Operand {
     /// Inside the body, read as JSON.
     Json(Vec<Step>),
     Literal(Literal),
-}
-
-#[derive(Debug)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{self, ConfigError, Kind, Loaded, SECTIONS, Settings};
+use crate::config::{self, ConfigError, Kind, Loaded, Settings};
 use crate::listen::World;
 use crate::tls::Tls;
 
@@ -71,25 +71,32 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         log: current.log.clone(),
         limits: asked.limits.clone(),
         wire: asked.wire.clone(),
+        safety_input: asked.safety_input.clone(),
+        safety_input_rules: asked.safety_input_rules.clone(),
+        safety_output: asked.safety_output.clone(),
+        safety_output_rules: asked.safety_output_rules.clone(),
+        plugins: asked.plugins.clone(),
+        intercept: asked.intercept.clone(),
+        intercept_rules: asked.intercept_rules.clone(),
+        rewrite: asked.rewrite.clone(),
         tls: asked.tls.clone(),
     }
 }
 
-/// `key = new (was old)` for each setting that differs; without the values where there may be a password in them.
+/// `key = new (was old)` for each setting that differs; without the values where there may be a password in them, and
+/// only the lengths of lists of tables.
 fn differences(old: &Settings, new: &Settings) -> Vec<String> {
-    let json = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
-    let (old, new) = (json(old), json(new));
-    let at = |values: &Value, key: &str| key.split('.').fold(values.clone(), |value, part| value[part].clone());
-    SECTIONS
-        .iter()
-        .flat_map(|section| section.settings)
-        .filter_map(|setting| {
-            let (old, new) = (at(&old, setting.key), at(&new, setting.key));
-            let private = matches!(setting.kind, Kind::Text(form) | Kind::List(form) if form.private);
-            (old != new).then(|| match private {
-                true => setting.key.to_owned(),
-                false => format!("{} = {new} (was {old})", setting.key),
-            })
+    old.values()
+        .zip(new.values())
+        .filter(|((_, old), (_, new))| old != new)
+        .map(|((setting, old), (_, new))| {
+            let key = setting.key;
+            let rows = |list: &Value| list.as_array().map_or(0, Vec::len);
+            match setting.kind {
+                _ if setting.is_private() => key.to_owned(),
+                Kind::Rows(_) => format!("{key} = a list of {} (was another, of {})", rows(&new), rows(&old)),
+                _ => format!("{key} = {new} (was {old})"),
+            }
         })
         .collect()
 }
@@ -98,7 +105,7 @@ fn differences(old: &Settings, new: &Settings) -> Vec<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::{differences, in_force};
-    use crate::config::Settings;
+    use crate::config::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, Settings};
 
     #[test]
     fn what_takes_a_restart_stays_as_it_is() {
@@ -121,6 +128,38 @@ mod tests {
             ["listen.threads = 7 (was 0)", "store.flush_ms = 7 (was 100)"]
         );
         assert_eq!(differences(&asked, &asked), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_the_judges_go_by_is_in_force_at_once() {
+        let mut asked = Settings::default();
+        asked.safety_input.binary = true;
+        asked.safety_input_rules = vec![InputRule::default()];
+        asked.safety_output.presets = vec!["jwt".to_owned()];
+        asked.safety_output_rules = vec![OutputRule::default()];
+        asked.plugins = vec![PluginFile::default()];
+        asked.intercept.hold_ms = 7;
+        asked.intercept_rules = vec![InterceptRule::default()];
+        asked.rewrite = vec![RewriteRule::default()];
+        assert_eq!(in_force(&Settings::default(), &asked), asked);
+    }
+
+    #[test]
+    fn a_list_of_tables_that_changed_is_named_and_not_repeated() {
+        let rule = |pattern: &str| OutputRule {
+            pattern: pattern.to_owned(),
+            ..OutputRule::default()
+        };
+        let mut old = Settings::default();
+        let mut new = Settings::default();
+        old.safety_output_rules = vec![rule("a")];
+        new.safety_output_rules = vec![rule("a"), rule("b")];
+        let grown = "safety.output.rules = a list of 2 (was another, of 1)";
+        assert_eq!(differences(&old, &new), [grown]);
+        old.safety_output_rules = vec![rule("b"), rule("a")];
+        let sorted = "safety.output.rules = a list of 2 (was another, of 2)";
+        assert_eq!(differences(&old, &new), [sorted]);
+        assert_eq!(differences(&new, &new), Vec::<String>::new());
     }
 
     #[test]

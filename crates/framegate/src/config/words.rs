@@ -1,0 +1,132 @@
+//! The words that settings take where there are few: each list of them a type.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens when a peer breaks the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Violations {
+    /// The bytes are passed on and the record is flagged.
+    Relay,
+    /// Both peers get a Close.
+    Close,
+}
+
+/// What happens when messages come faster than they can be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFull {
+    /// The relay waits: nothing is lost.
+    Slow,
+    /// Messages are passed on unrecorded, and counted on their flow.
+    Shed,
+}
+
+/// What happens when the store fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// Messages are passed on unrecorded, and counted on their flow.
+    Relay,
+    /// The proxy drains and exits.
+    Stop,
+}
+
+/// How the proxy's own ClientHello looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// As rustls makes it.
+    Standard,
+}
+
+/// How much the proxy tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How an event is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line of text.
+    Text,
+    /// A JSON object on one line.
+    Json,
+}
+
+/// What becomes of a message in which a safety rule found something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SafetyAction {
+    /// It does not leave.
+    Block,
+    /// It passes, and the record is flagged.
+    LogOnly,
+}
+
+/// Where the rules of `safety.output` take out what they find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplyTo {
+    /// In the record: the client gets the message as it came.
+    Record,
+    /// In the message that the client gets.
+    Forward,
+    /// In both.
+    Both,
+}
+
+/// What happens when a plugin fails, or takes more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPluginError {
+    /// The message goes on as if the plugin had not been there.
+    Skip,
+    /// The conversation ends.
+    Close,
+}
+
+/// What becomes of a message that is not held, or not any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnHold {
+    /// It goes on as it is.
+    Release,
+    /// It does not leave.
+    Drop,
+}
+
+/// Which way a message goes that a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleDirection {
+    /// From client to server.
+    #[serde(alias = "client_to_server")]
+    Send,
+    /// From server to client.
+    #[serde(alias = "server_to_client")]
+    Receive,
+    /// Either way.
+    Both,
+}
+
+/// What kind of message a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleOpcode {
+    /// Text.
+    Text,
+    /// Binary.
+    Binary,
+    /// Either.
+    Any,
+}

@@ -3,9 +3,9 @@
 //! A setting has one dotted name everywhere: `limits.frame_bytes_max` in the file, in `--set` and, as
 //! `FRAMEGATE_LIMITS__FRAME_BYTES_MAX`, in the environment. A limit has its unit in its name.
 //!
-//! Each line of the list below is `name: type = default, which values it takes;`. What stands behind `list` is a list of
-//! tables, and each line a column of it; one without a default must be given in each row. The comments are the users'
-//! reference as well: `docs/configuration.md` is made of them.
+//! Each line of the list below is `name: type = default, which values it takes;`. What stands behind `list` is a list
+//! of tables, and each line a column of it; one without a default must be given in each row. The comments are the
+//! users' reference as well: `docs/configuration.md` is made of them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -85,8 +85,8 @@ super::schema::settings! {
     /// How strictly RFC 6455 and RFC 7692 are held.
     "wire" => wire: Wire {
         /// What happens to a peer's violation: `relay` passes the bytes on and flags the record, `close` sends both
-        /// peers a Close. Unset, it is `close` where a rule of `safety.input` blocks, since a server could read a message
-        /// that breaks the protocol otherwise than the rules did, and `relay` elsewhere.
+        /// peers a Close. Unset, it is `close` where a rule of `safety.input` blocks, since a server could read a
+        /// message that breaks the protocol otherwise than the rules did, and `relay` elsewhere.
         violations: Option<Violations> = None, MaybeWord(&["relay", "close"]);
         /// Text messages and close reasons must be UTF-8; otherwise it is a violation (1007).
         validate_utf8: bool = false, Flag;
@@ -94,12 +94,12 @@ super::schema::settings! {
 
     /// What is looked for in messages from client to server, and what becomes of a message in which it is found. Each
     /// text message is read whole: assembled, inflated and unmasked, however it was sent. A rule of
-    /// `safety.input.rules` or of a preset that matches blocks it: it does not leave, the server gets no byte of it, and
-    /// it is on record with the fate `blocked` and the name of the rule. Rules find what they describe and no other
+    /// `safety.input.rules` or of a preset that matches blocks it: it does not leave, the server gets no byte of it,
+    /// and it is on record with the fate `blocked` and the name of the rule. Rules find what they describe and no other
     /// spelling of it, such as the same words in base64: they guard a server beside its own checks, not in their place.
     "safety.input" => safety_input: SafetyInput {
-        /// What becomes of a message that a rule matches: `block`, or `log_only`, with which it passes and is flagged in
-        /// the record. A rule may have an action of its own.
+        /// What becomes of a message that a rule matches: `block`, or `log_only`, with which it passes and is flagged
+        /// in the record. A rule may have an action of its own.
         action: SafetyAction = SafetyAction::Block, Word(&["block", "log_only"]);
         /// Rules that come with framegate, by the name of their set.
         presets: Vec<String> = Vec::new(), Words(&[
@@ -119,7 +119,8 @@ super::schema::settings! {
         "safety.input.rules" => safety_input_rules: Vec<InputRule> {
             /// The rule's name on record. No other rule of the list has it.
             id: String, Text(ID);
-            /// Found anywhere in the payload, unless it is bound with `^` and `$`; `(?i)` at its beginning ignores case.
+            /// Found anywhere in the payload, unless it is bound with `^` and `$`; `(?i)` at its beginning ignores
+            /// case.
             pattern: Option<String> = None, MaybeText(REGEX);
             /// The messages it is for, by what is known before they leave.
             when: Option<String> = None, MaybeText(FILTER);
@@ -176,8 +177,8 @@ super::schema::settings! {
         }
     }
 
-    /// Messages that are held until a person lets them go, as they are or changed, or drops them. While one is held, the
-    /// messages behind it in its direction wait. Nothing is held without a rule in `intercept.rules`.
+    /// Messages that are held until a person lets them go, as they are or changed, or drops them. While one is held,
+    /// the messages behind it in its direction wait. Nothing is held without a rule in `intercept.rules`.
     "intercept" => intercept: Intercept {
         /// How long a message is held at the most; then `intercept.on_timeout` decides.
         hold_ms: u64 = 300_000, Number(1, DAY_MS);
@@ -209,9 +210,9 @@ super::schema::settings! {
         }
     }
     list {
-        /// What is replaced in messages: each row takes one of `pattern`, `literal` and `json`, and all rows that are for
-        /// a message change it in their order, each what the ones before it left. The record keeps what came and what
-        /// went on.
+        /// What is replaced in messages: each row takes one of `pattern`, `literal` and `json`, and all rows that are
+        /// for a message change it in their order, each what the ones before it left. The record keeps what came and
+        /// what went on.
         "rewrite" => rewrite: Vec<RewriteRule> {
             /// The row's name on record. Unset: its place in the list, from 1. No other row has it.
             id: String = String::new(), MaybeText(ID);
@@ -226,9 +227,9 @@ super::schema::settings! {
             /// The place whose value is replaced, in a payload that is JSON, as a filter has it behind `json.`: names,
             /// keys in brackets and quotes, places in brackets.
             json: Option<String> = None, MaybeText(JSON_PATH);
-            /// What stands in its place; it may be empty. With `pattern`, `$1` and `${name}` are its groups, and `$$` is
-            /// a dollar. With `json` it is the new value: JSON if it reads as such, or else a text. With `literal` it is
-            /// as it stands.
+            /// What stands in its place; it may be empty. With `pattern`, `$1` and `${name}` are its groups, and `$$`
+            /// is a dollar. With `json` it is the new value: JSON if it reads as such, or else a text. With `literal`
+            /// it is as it stands.
             replacement: String, Text(ANY_TEXT);
         }
     }

@@ -178,7 +178,8 @@ pub(super) fn rows(text: &str, origin: &Origin) -> Result<Vec<GivenRow>, String>
     }
 }
 
-/// The entries among the environment's variables. Names without `__` are no settings, unless a setting has one part only.
+/// The entries among the environment's variables. Names without `__` are no settings, unless a setting has one part
+/// only.
 pub(super) fn environment(variables: impl Iterator<Item = (String, String)>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = variables
         .filter_map(|(name, value)| {

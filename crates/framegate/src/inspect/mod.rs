@@ -4,5 +4,6 @@
 //! session holds, and tells the session what it said. Control frames never reach a judge.
 
 mod judge;
+mod safety;
 
 pub(crate) use judge::{Opinion, Subject};

@@ -1,0 +1,20 @@
+//! The safety filter and the redactor: rules that texts are held against, as pure code.
+//!
+//! [`InputRules`] say whether a message may pass, [`Redactor`] takes secrets out of what is recorded or forwarded. Both
+//! look at a text as it is and with its escapes undone, in linear time. They are only a filter: `docs/safety.md` says
+//! what they promise and what they do not. Who asks them, and what becomes of the answer, is decided elsewhere.
+
+mod rule;
+mod input;
+mod redact;
+mod presets;
+mod patterns;
+mod unescape;
+mod excerpt;
+
+pub(crate) use input::InputRules;
+pub(crate) use redact::{Redacted, Redactor};
+pub(crate) use rule::{Action, Found, InputRuleSpec, InputSpec, OutputRuleSpec, RuleError};
+
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,7 @@ impl InputRules {
             best: None,
         };
         search.ask_conditions();
-        each_level(message.body, |text| search.ask_patterns(text));
+        each_level(message.body, |text, depth| search.ask_patterns(text, depth));
         search.best.map(|(_, found)| found)
     }
 }
@@ -134,7 +134,7 @@ impl Search<'_> {
     }
 
     /// The patterns, of a text and of what stands between quotes in it.
-    fn ask_patterns(&mut self, text: &[u8]) {
+    fn ask_patterns(&mut self, text: &[u8], depth: usize) {
         let patterns = &self.rules.patterns;
         let found = if patterns.any(text) { patterns.found(text) } else { Vec::new() };
         for number in &found {
@@ -146,7 +146,7 @@ impl Search<'_> {
             return;
         }
         let mut undone = Vec::new();
-        for range in between_quotes(text).filter(|range| range.len() < text.len()) {
+        for range in between_quotes(text, depth).filter(|range| range.len() < text.len()) {
             let string = if undo(&text[range.clone()], &mut undone, |_| {}) {
                 &undone
             } else {

@@ -20,21 +20,22 @@ pub(super) struct Unit {
     pub(super) to: Range<usize>,
 }
 
-/// Calls `look` with the text as it is, then with ever more levels undone, until one has nothing to undo.
-pub(super) fn each_level(text: &[u8], mut look: impl FnMut(&[u8])) {
-    look(text);
+/// Calls `look` with the text as it is, then with ever more levels undone, until one has nothing to undo; and with how
+/// many are undone.
+pub(super) fn each_level(text: &[u8], mut look: impl FnMut(&[u8], usize)) {
+    look(text, 0);
     let (mut this, mut next) = (Vec::new(), Vec::new());
     if !undo(text, &mut this, |_| {}) {
         return;
     }
-    for _ in 1..LEVELS_MAX {
-        look(&this);
+    for depth in 1..LEVELS_MAX {
+        look(&this, depth);
         if !undo(&this, &mut next, |_| {}) {
             return;
         }
         std::mem::swap(&mut this, &mut next);
     }
-    look(&this);
+    look(&this, LEVELS_MAX);
 }
 
 /// Writes `text` with one level undone into `out`, and tells each unit. False: there is nothing to undo, and `out` is
@@ -189,16 +190,25 @@ fn push(char: Option<char>, out: &mut Vec<u8>) {
 }
 
 /// What stands between two quotes, and between a quote and the text's end, each on its own. Whichever of two quotes
-/// opens a string and whichever closes it: a stray one must not hide all strings behind it.
-pub(super) fn between_quotes(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+/// opens a string and whichever closes it: a stray one must not hide all strings behind it. Where escapes are undone, a
+/// quote may also be one that somebody wrote, so only what has JSON's signs around it counts.
+pub(super) fn between_quotes(text: &[u8], depth: usize) -> impl Iterator<Item = Range<usize>> {
     let mut quotes = memchr::memchr_iter(b'"', text).filter(|at| !is_escaped(text, *at));
     let mut start = Some(0);
-    std::iter::from_fn(move || {
+    let strings = std::iter::from_fn(move || {
         let from = start?;
         let quote = quotes.next();
         start = quote.map(|at| at + 1);
         Some(from..quote.unwrap_or(text.len()))
-    })
+    });
+    strings.filter(move |string| depth == 0 || is_among_signs(text, string))
+}
+
+/// Whether JSON could have a string there, quotes not counted.
+fn is_among_signs(text: &[u8], string: &Range<usize>) -> bool {
+    let before = text[..string.start.saturating_sub(1)].trim_ascii_end().last();
+    let behind = text.get(string.end + 1..).unwrap_or_default().trim_ascii_start().first();
+    matches!(before, None | Some(b'{' | b'[' | b',' | b':' | b'"')) && matches!(behind, None | Some(b'}' | b']' | b',' | b':' | b'"'))
 }
 
 /// Whether an odd number of backslashes stands before it.
@@ -238,7 +248,7 @@ mod tests {
 
     #[test]
     fn overlong_utf8_is_read_and_other_bytes_stay() {
-        assert_eq!(undone(b"\xc0\xae\xe0\x80\xae\xf0\x80\x80\xae\xc1\x84"), b"....D");
+        assert_eq!(undone(b"\xc0\xae\xe0\x80\xae\xf0\x80\x80\xae\xc1\x84"), b"...D");
         for stays in [&b"\xc0"[..], b"\xe0\xa0\x80", b"\xf0\x9f\x98\x80", b"\xff\xfe", b"\xe0\x80", b"\xc0x"] {
             assert_eq!(undone(stays), stays);
         }
@@ -251,28 +261,31 @@ mod tests {
         for pattern in [&b"\\"[..], b"{\"a\":\"", b"\\u{0", b"\\u005c", b"\\\"", b"\\ud83d", b"\\\\u005cu005c"] {
             let text = text(pattern);
             let (mut seen, mut levels, mut last) = (0, 0, usize::MAX);
-            each_level(&text, |level| {
+            each_level(&text, |level, _| {
                 assert!(level.len() <= last);
                 (seen, levels, last) = (seen + level.len(), levels + 1, level.len());
-                let inside: usize = between_quotes(level).map(|range| range.len()).sum();
+                let inside: usize = between_quotes(level, 0).map(|range| range.len()).sum();
                 assert!(inside <= level.len());
             });
             assert!(levels <= 1 + LEVELS_MAX && seen <= length * (1 + LEVELS_MAX));
         }
         let mut seen = 0;
-        each_level(&text(b"\\"), |level| seen += level.len());
+        each_level(&text(b"\\"), |level, _| seen += level.len());
         assert!(seen <= 2 * length, "backslashes halve");
     }
 
     #[test]
     fn what_stands_between_quotes_is_found_with_any_quote_astray() {
         let text = br#"x "a" {"b\"c":"d\\"} "e"#;
-        let found: Vec<&[u8]> = between_quotes(text).map(|range| &text[range]).collect();
-        let wanted: [&[u8]; 9] = [
-            b"x ", b"a", b" {", b"b\\\"c", b":", b"d\\\\", b"} ", b"e", b"",
-        ];
-        assert_eq!(found, wanted[..8]);
-        assert_eq!(between_quotes(b"").count(), 1);
+        let found: Vec<&[u8]> = between_quotes(text, 0).map(|range| &text[range]).collect();
+        let wanted: [&[u8]; 8] = [b"x ", b"a", b" {", b"b\\\"c", b":", b"d\\\\", b"} ", b"e"];
+        assert_eq!(found, wanted);
+        assert_eq!(between_quotes(b"", 0).count(), 1);
+        // Deeper down a quote may be one that somebody wrote.
+        let text = br#"{"a":"he said "exit" to ["b", "c"]"}"#;
+        let found: Vec<&[u8]> = between_quotes(text, 1).map(|range| &text[range]).collect();
+        let wanted: [&[u8]; 3] = [b"a", b"b", b"c"];
+        assert_eq!(found, wanted);
     }
 
     proptest! {

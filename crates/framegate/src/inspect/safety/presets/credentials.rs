@@ -65,7 +65,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "slack",
         about: "A token or a webhook of Slack.",
-        pattern: r"\b(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10}[A-Za-z0-9-]*|\bhooks\.slack\.com/services/[A-Za-z0-9/]{20}[A-Za-z0-9/]*",
+        pattern: r"\b(?:xox[abeprs]|xapp)-[A-Za-z0-9-]{10}[A-Za-z0-9-]*|\bhooks\.slack\.com/services/[A-Za-z0-9/]{20}[A-Za-z0-9/]*",
         only_if: None,
         hits: &["xoxb-123456789012-abcdefghij", "https://hooks.slack.com/services/T00000000/B00000000/abcdefgh"],
         misses: &["xox-1", "xoxo-hugs-and-kisses"],

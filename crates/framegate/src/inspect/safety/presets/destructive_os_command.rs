@@ -10,7 +10,7 @@ use super::{Preset, Rule};
 /// What shells ignore inside a word.
 const NOTHING: &str = r"(?:['\x22\\^`]|\$[@*])*";
 /// What shells take for the end of a word, also the comma of a list of arguments and of `{a,b}`.
-const GAP: &str = r"(?:['\x22\\^`]*(?:\s|,|\$IFS(?:\$\d)?|\$\{IFS[^}]*\})['\x22\\^`]*)+";
+const GAP: &str = r"(?:(?:['\x22\\^`]|\$[@*])*(?:\s|,|\$IFS(?:\$\d)?|\$\{IFS[^}]*\})['\x22\\^`]*)+";
 /// Devices on which a file system may be.
 const DEVICE: &str = r"/dev/(?:[shv]d[a-z]|xvd|nvme|mmcblk|r?disk|mapper|md\d|dm-|loop|mem\b|kmem|block)";
 /// Directories without which no system goes on.
@@ -81,7 +81,7 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "mkfs",
             about: "`mkfs`, `wipefs` and `shred` of a device.",
-            pattern: r"\b(?:<mkfs>(?:\.\w+)? (?:-|/|\w+ -)|(?:<wipefs>|<shred>)(?: -[^\s,]+)* DEVICE)",
+            pattern: r"\b(?:<mkfs>(?:\.\w+)? (?:-|/|\w+ -)|(?:<wipefs>|<shred>)(?: [^\s,;|&]+)*? DEVICE)",
             only_if: None,
             hits: &["mkfs.ext4 /dev/sda1", "mk'f's -t ext4 /dev/sdb", "wipefs -a /dev/sda", "shred -n 1 /dev/nvme0n1"],
             misses: &["mkfs is a command", "shred the letter", "shred notes.txt"],

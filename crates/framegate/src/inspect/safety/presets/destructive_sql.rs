@@ -6,8 +6,8 @@ use super::{Preset, Rule};
 /// How a DELETE begins.
 pub(super) const DELETE: &str =
     r"§delete (?:low_priority |quick |ignore |top~\(~\d+~\)~(?:percent )?)*from (?:only )?NAME";
-/// How an UPDATE begins, up to the first value.
-pub(super) const UPDATE: &str = r#"§update (?:low_priority |ignore |only |or \w+ )*NAME(?: (?:as )?\w+)? set NAME~=~[^\s"]"#;
+/// How an UPDATE begins, up to its first value.
+pub(super) const UPDATE: &str = r#"§update (?:low_priority |ignore |only |or \w+ )*NAME(?: (?:as )?\w+)? set NAME~="#;
 
 pub(super) const PRESET: Preset = Preset {
     name: "destructive-sql",

@@ -84,7 +84,7 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "null-byte",
             about: "An encoded NUL that cuts a path before its ending.",
-            pattern: r"[\w/\\.]%(?:25)*00(?:\.\w|[\x22'&\s])",
+            pattern: r"(?:\.\w+%(?:25)*00(?:\.\w|[\x22'&?\s])|\w%(?:25)*00\.[a-z])",
             only_if: None,
             hits: &["shell.php%00.jpg", "a%2500.png"],
             misses: &["100%00", "5%003"],

@@ -15,7 +15,7 @@ pub(super) fn spell(pattern: &str) -> String {
     let pattern = pattern
         .replace(' ', &format!("{GAP}+"))
         .replace('~', &format!("{GAP}*"))
-        .replace('§', r"(?:\b|\*!\d{0,6})")
+        .replace('§', r"(?:\b|/\*!\d*)")
         .replace("NAME", NAME);
     format!("(?i-u){pattern}")
 }
@@ -53,9 +53,9 @@ struct Rest<'a> {
 /// says whether it is a statement at all. Every byte is read once.
 fn without_where(text: &[u8], start: &Regex, is_one: impl Fn(&Rest<'_>) -> bool) -> Option<Range<usize>> {
     static STOP: LazyLock<Regex> = LazyLock::new(|| {
-        // A literal as a whole, so that a word inside it is none of the statement's.
+        // A literal as a whole, also one inside JSON, so that a word in it is none of the statement's.
         compiled(
-            r#"(?P<skip>'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|`[^`]*`|/\*(?:[^*]|\*+[^*/])*\*+/|--[^\r\n]*|#[^\r\n]*)|(?P<where>\bwhere\b)|(?P<end>;|\b(?:delete from|update NAME~ set|update [\w$@.]+ set)\b)"#,
+            r#"(?P<skip>\\+"[^"\\]*\\+"|'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|`[^`]*`|/\*(?:[^*]|\*+[^*/])*\*+/|--[^\r\n]*|#[^\r\n]*)|(?P<where>\bwhere\b)|(?P<end>;|\b(?:delete from|update NAME~ set|update [\w$@.]+ set)\b)"#,
         )
     });
     static ALWAYS: LazyLock<Regex> = LazyLock::new(|| {

@@ -38,7 +38,7 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "union-select",
             about: "UNION SELECT with what a query could select.",
-            pattern: r#"§union(?: (?:all |distinct )?|~\()\(*~§select (?:all |distinct )?(?:[-\d'"(*@`]|null\b|(?:char|concat|group_concat|version|user|database|load_file|if|hex)~\(|NAME~(?:,|\bfrom\b| from\b|\())"#,
+            pattern: r#"§union(?: (?:all |distinct )?|~\()\(*~select (?:all |distinct )?(?:[-\d'"(*@`]|null\b|(?:char|concat|group_concat|version|user|database|load_file|if|hex)~\(|NAME~(?:,|\bfrom\b| from\b|\())"#,
             only_if: None,
             hits: &[
                 "1 union select null,null--",

@@ -111,14 +111,16 @@ impl Detectors {
     /// Whether there may be anything. Takes no memory for a text without escapes.
     pub(super) fn may_match(&self, text: &[u8]) -> bool {
         let mut may = false;
-        each_level(text, |level| may = may || self.patterns.any(level) || self.may_match_between_quotes(level));
+        each_level(text, |level, depth| {
+            may = may || self.patterns.any(level) || self.may_match_between_quotes(level, depth);
+        });
         may
     }
 
-    fn may_match_between_quotes(&self, text: &[u8]) -> bool {
+    fn may_match_between_quotes(&self, text: &[u8], depth: usize) -> bool {
         let mut undone = Vec::new();
         self.patterns.has_anchored()
-            && between_quotes(text).any(|string| {
+            && between_quotes(text, depth).any(|string| {
                 let part = &text[string];
                 let is_undone = undo(part, &mut undone, |_| {});
                 self.patterns.any_anchored(if is_undone { &undone } else { part })
@@ -136,7 +138,7 @@ impl Detectors {
             let view = above.last().map_or(text, |level| &level.text);
             let to_text = |range| above.iter().rev().fold(range, |range, level| level.above(range));
             let deeper = merge(hits.clone());
-            for (rule, range) in self.found(view, is_json) {
+            for (rule, range) in self.found(view, depth, is_json) {
                 let range = match below.first() {
                     Some(next) => {
                         let is_known = is_covered(&deeper, &to_text(range.clone()));
@@ -154,7 +156,7 @@ impl Detectors {
         hits
     }
 
-    fn found(&self, view: &[u8], is_json: &dyn Fn() -> bool) -> Vec<(usize, Range<usize>)> {
+    fn found(&self, view: &[u8], depth: usize, is_json: &dyn Fn() -> bool) -> Vec<(usize, Range<usize>)> {
         let mut found = Vec::new();
         let numbers = self.patterns.found(view);
         let is_block = |number: &usize| matches!(self.all[*number].find, Find::Block { .. });
@@ -167,7 +169,7 @@ impl Detectors {
         if !self.patterns.has_anchored() && blocks.is_empty() {
             return found;
         }
-        for string in between_quotes(view).filter(|string| string.len() < view.len()) {
+        for string in between_quotes(view, depth).filter(|string| string.len() < view.len()) {
             let part = &view[string.clone()];
             let mut add = |number: usize, range: Range<usize>| {
                 found.push((number, string.start + range.start..string.start + range.end));

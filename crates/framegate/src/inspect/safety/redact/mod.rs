@@ -31,7 +31,7 @@ pub(crate) struct Redactor {
 pub(crate) struct Redacted<'a> {
     /// What is left, with the replacements.
     pub(crate) text: Vec<u8>,
-    /// The names of the presets and rules that matched, each once.
+    /// The names of the presets and rules that matched, each once, in the order of the text.
     pub(crate) rules: Vec<&'a str>,
 }
 
@@ -99,6 +99,7 @@ impl Redactor {
         if simdutf8::basic::from_utf8(text).is_ok() {
             found.iter_mut().for_each(|hit| whole_characters(text, &mut hit.range));
         }
+        found.sort_by_key(|hit| (hit.range.start, hit.rule));
         let hits = ranges::merge(found.clone());
         let mut hits = match &*tokens {
             Some(tokens) => json::clip(hits, tokens),

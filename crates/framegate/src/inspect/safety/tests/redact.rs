@@ -65,7 +65,7 @@ fn what_is_no_secret_stays() {
         "192.168.100.200:8080",
         "1+2025550123",
         "415-555-01234",
-        "version 200.300.4000",
+        "version 1.200.300.4000",
         "a@b, @user, user@host",
         "react@18.2.0",
         "-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----",

@@ -1,17 +1,15 @@
 //! What a rule matched, short enough for a line of the record.
 
-use std::ops::Range;
-
 /// An excerpt has at most so many characters.
 const CHARS_MAX: usize = 100;
 /// Of a secret so many are shown.
 const SECRET_CHARS: usize = 4;
 
-/// What stands in that range: control characters escaped, what is no UTF-8 replaced, cut with an ellipsis.
-pub(super) fn excerpt(text: &[u8], range: Range<usize>) -> String {
+/// Control characters escaped, what is no UTF-8 replaced, cut with an ellipsis.
+pub(super) fn excerpt(matched: &[u8]) -> String {
     // No character has more than four bytes, so that a long match is not read to its end.
-    let end = range.end.min(range.start + 4 * (CHARS_MAX + 1));
-    let start = String::from_utf8_lossy(&text[range.start..end]);
+    let end = matched.len().min(4 * (CHARS_MAX + 1));
+    let start = String::from_utf8_lossy(&matched[..end]);
     let mut shown = String::new();
     let mut chars = 0;
     for char in start.chars() {
@@ -27,14 +25,14 @@ pub(super) fn excerpt(text: &[u8], range: Range<usize>) -> String {
         chars += length;
         shown.push_str(&piece);
     }
-    if end < range.end { cut(&shown) } else { shown }
+    if end < matched.len() { cut(&shown) } else { shown }
 }
 
 /// The same of a secret: enough to tell which it was, too little to use it.
-pub(super) fn secret_excerpt(text: &[u8], range: Range<usize>) -> String {
-    let whole = excerpt(text, range.clone());
+pub(super) fn secret_excerpt(matched: &[u8]) -> String {
+    let whole = excerpt(matched);
     let start: String = whole.chars().take(SECRET_CHARS).collect();
-    format!("{start}… ({} bytes)", range.len())
+    format!("{start}… ({} bytes)", matched.len())
 }
 
 /// Makes room for the ellipsis.
@@ -54,7 +52,7 @@ mod tests {
     use super::*;
 
     fn of(text: &[u8]) -> String {
-        excerpt(text, 0..text.len())
+        excerpt(text)
     }
 
     #[test]
@@ -63,7 +61,12 @@ mod tests {
         assert_eq!(of("\u{202e}txt\u{85}".as_bytes()), r"\u{202e}txt\u{85}");
         assert_eq!(of(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(of("é".repeat(100).as_bytes()), "é".repeat(100));
-        for long in ["é".repeat(101), "\n".repeat(1 << 20), "x".repeat(1 << 20), "😀".repeat(101)] {
+        for long in [
+            "é".repeat(101),
+            "\n".repeat(1 << 20),
+            "x".repeat(1 << 20),
+            "😀".repeat(101),
+        ] {
             let shown = of(long.as_bytes());
             assert!(shown.chars().count() <= CHARS_MAX && shown.ends_with('…'), "{shown}");
         }
@@ -71,6 +74,6 @@ mod tests {
 
     #[test]
     fn of_a_secret_there_is_too_little_to_use_it() {
-        assert_eq!(secret_excerpt(b"a key AKIAABCDEFGHIJKLMNOP", 6..26), "AKIA… (20 bytes)");
+        assert_eq!(secret_excerpt(b"AKIAABCDEFGHIJKLMNOP"), "AKIA… (20 bytes)");
     }
 }

@@ -1,6 +1,5 @@
 //! The safety filter: whether a message has what no message should have.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::excerpt::{excerpt, secret_excerpt};
@@ -128,7 +127,7 @@ impl Search<'_> {
     fn ask_conditions(&mut self) {
         for (place, rule) in self.rules.all.iter().enumerate().filter(|(_, rule)| !rule.has_pattern) {
             if let Some((_, condition)) = &rule.when {
-                self.consider(place, || Some(excerpt(condition.as_bytes(), 0..condition.len())));
+                self.consider(place, || Some(excerpt(condition.as_bytes())));
             }
         }
     }
@@ -136,7 +135,11 @@ impl Search<'_> {
     /// The patterns, of a text and of what stands between quotes in it.
     fn ask_patterns(&mut self, text: &[u8], depth: usize) {
         let patterns = &self.rules.patterns;
-        let found = if patterns.any(text) { patterns.found(text) } else { Vec::new() };
+        let found = if patterns.any(text) {
+            patterns.found(text)
+        } else {
+            Vec::new()
+        };
         for number in &found {
             self.ask(*number, text);
         }
@@ -163,12 +166,12 @@ impl Search<'_> {
         let rule = &self.rules.all[place];
         let regex = self.rules.patterns.regex(number);
         self.consider(place, || {
-            let range: Range<usize> = match rule.only_if {
-                Some(confirm) => confirm(text)?,
-                None => regex.find(text)?.range(),
-            };
-            let excerpt = if rule.is_secret { secret_excerpt } else { excerpt };
-            Some(excerpt(text, range))
+            if let Some(confirm) = rule.only_if {
+                return confirm(text).map(|matched| excerpt(&matched));
+            }
+            let matched = regex.find(text)?.as_bytes();
+            let shown = if rule.is_secret { secret_excerpt } else { excerpt };
+            Some(shown(matched))
         });
     }
 

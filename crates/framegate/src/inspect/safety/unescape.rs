@@ -207,8 +207,13 @@ pub(super) fn between_quotes(text: &[u8], depth: usize) -> impl Iterator<Item = 
 /// Whether JSON could have a string there, quotes not counted.
 fn is_among_signs(text: &[u8], string: &Range<usize>) -> bool {
     let before = text[..string.start.saturating_sub(1)].trim_ascii_end().last();
-    let behind = text.get(string.end + 1..).unwrap_or_default().trim_ascii_start().first();
-    matches!(before, None | Some(b'{' | b'[' | b',' | b':' | b'"')) && matches!(behind, None | Some(b'}' | b']' | b',' | b':' | b'"'))
+    let behind = text
+        .get(string.end + 1..)
+        .unwrap_or_default()
+        .trim_ascii_start()
+        .first();
+    matches!(before, None | Some(b'{' | b'[' | b',' | b':' | b'"'))
+        && matches!(behind, None | Some(b'}' | b']' | b',' | b':' | b'"'))
 }
 
 /// Whether an odd number of backslashes stands before it.
@@ -226,7 +231,11 @@ mod tests {
 
     fn undone(text: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        if undo(text, &mut out, |_| {}) { out } else { text.to_vec() }
+        if undo(text, &mut out, |_| {}) {
+            out
+        } else {
+            text.to_vec()
+        }
     }
 
     #[test]
@@ -242,14 +251,25 @@ mod tests {
             (r"\", r"\"),
             (r"\\", r"\"),
         ] {
-            assert_eq!(String::from_utf8(undone(escaped.as_bytes())).unwrap(), plain, "{escaped}");
+            assert_eq!(
+                String::from_utf8(undone(escaped.as_bytes())).unwrap(),
+                plain,
+                "{escaped}"
+            );
         }
     }
 
     #[test]
     fn overlong_utf8_is_read_and_other_bytes_stay() {
         assert_eq!(undone(b"\xc0\xae\xe0\x80\xae\xf0\x80\x80\xae\xc1\x84"), b"...D");
-        for stays in [&b"\xc0"[..], b"\xe0\xa0\x80", b"\xf0\x9f\x98\x80", b"\xff\xfe", b"\xe0\x80", b"\xc0x"] {
+        for stays in [
+            &b"\xc0"[..],
+            b"\xe0\xa0\x80",
+            b"\xf0\x9f\x98\x80",
+            b"\xff\xfe",
+            b"\xe0\x80",
+            b"\xc0x",
+        ] {
             assert_eq!(undone(stays), stays);
         }
     }
@@ -258,7 +278,15 @@ mod tests {
     fn the_work_is_linear_whatever_the_text() {
         let length = 1 << 20;
         let text = |pattern: &[u8]| pattern.iter().copied().cycle().take(length).collect::<Vec<u8>>();
-        for pattern in [&b"\\"[..], b"{\"a\":\"", b"\\u{0", b"\\u005c", b"\\\"", b"\\ud83d", b"\\\\u005cu005c"] {
+        for pattern in [
+            &b"\\"[..],
+            b"{\"a\":\"",
+            b"\\u{0",
+            b"\\u005c",
+            b"\\\"",
+            b"\\ud83d",
+            b"\\\\u005cu005c",
+        ] {
             let text = text(pattern);
             let (mut seen, mut levels, mut last) = (0, 0, usize::MAX);
             each_level(&text, |level, _| {

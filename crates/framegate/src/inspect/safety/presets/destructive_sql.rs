@@ -18,10 +18,12 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "drop",
             about: "DROP of a table, database, schema, view, index, column or another object with a name.",
-            pattern: r#"§drop (?:(?:temporary|materialized|unique|foreign|external) )?(?:table|tablespace|database|schema|view|index|sequence|trigger|procedure|function|keyspace|collection|warehouse)(?: (?:if exists )?[\w$@\x80-\xFF]|(?: (?:if exists)?)?~["`\[]\w)"#,
+            pattern: r#"§drop (?:(?:temporary|materialized|unique|foreign|external) )?(?:table|tablespace|database|schema
+                |view|index|sequence|trigger|procedure|function|keyspace|collection
+                |warehouse)(?: (?:if exists )?[\w$@\x80-\xFF]|(?: (?:if exists)?)?~["`\[]\w)"#,
             only_if: None,
             hits: &[
-                "DROP TABLE users",
+                "Drop Table users",
                 "Drop Database if exists shop;",
                 "DROP/**/TABLE users",
                 "DROP--x\nTABLE users",
@@ -46,12 +48,21 @@ pub(super) const PRESET: Preset = Preset {
             about: "TRUNCATE of a table; without the word TABLE where CASCADE, RESTART or a semicolon follows.",
             pattern: r#"§truncate(?: table(?: [\w$@\x80-\xFF]|~["`\[]\w)| NAME~(?:;|cascade\b|restart identity\b))"#,
             only_if: None,
-            hits: &["truncate table users", "TRUNCATE/*x*/TABLE\n[users]", "truncate users cascade", "1; truncate users;"],
-            misses: &["truncate the text after 80 characters", "text-overflow: truncate;", "truncate(table)"],
+            hits: &[
+                "truncate table users",
+                "TRUNCATE/*x*/TABLE\n[users]",
+                "truncate users cascade",
+                "1; truncate users;",
+            ],
+            misses: &[
+                "truncate the text after 80 characters",
+                "text-overflow: truncate;",
+                "truncate(table)",
+            ],
         },
         Rule {
             name: "delete-all",
-            about: "DELETE FROM a table without WHERE, or with a condition that is always true.",
+            about: "A DELETE FROM a table without WHERE, or with a condition that is always true.",
             pattern: DELETE,
             only_if: Some(delete_of_all),
             hits: &[
@@ -71,14 +82,14 @@ pub(super) const PRESET: Preset = Preset {
                 "you can delete from my list whatever you like",
                 "delete from a using b where a.id = b.id",
                 "what should I delete from basket?",
-                "DELETE FROM users AS u WHERE u.id = 1",
+                "Delete From users AS u WHERE u.id = 1",
                 "delete from \"users\" where \"id\" = 3",
                 "delete from users where 1=10",
             ],
         },
         Rule {
             name: "update-all",
-            about: "UPDATE … SET without WHERE, or with a condition that is always true.",
+            about: "An UPDATE … SET without WHERE, or with a condition that is always true.",
             pattern: UPDATE,
             only_if: Some(update_of_all),
             hits: &[
@@ -99,15 +110,18 @@ pub(super) const PRESET: Preset = Preset {
         },
         Rule {
             name: "alter-drop",
-            about: "ALTER TABLE … DROP: of a column, a constraint, a partition.",
+            about: "An ALTER TABLE … DROP: of a column, a constraint, a partition.",
             pattern: r"§alter table [^;]*§drop\b",
             only_if: None,
             hits: &[
                 "alter table users drop column name",
-                "ALTER TABLE/**/users ADD a int, DROP b",
+                "Alter Table/**/users ADD a int, DROP b",
                 "alter table users /*!50000drop*/ name",
             ],
-            misses: &["alter table users add column name text", "alter table users add a int; -- drop it later"],
+            misses: &[
+                "alter table users add column name text",
+                "alter table users add a int; -- drop it later",
+            ],
         },
     ],
 };

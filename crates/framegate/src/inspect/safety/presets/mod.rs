@@ -11,8 +11,6 @@ mod sql;
 
 pub(super) use credentials::{PRESET as CREDENTIALS, redacted_by};
 
-use std::ops::Range;
-
 /// Rules of one purpose.
 pub(super) struct Preset {
     /// Its name in the settings.
@@ -31,12 +29,17 @@ pub(super) struct Preset {
 impl Preset {
     /// The rule's pattern, whole.
     pub(super) fn pattern(&self, rule: &Rule) -> String {
-        (self.spell)(rule.pattern)
+        (self.spell)(&joined(rule.pattern))
     }
 }
 
-/// Where a text has what a pattern cannot say.
-pub(super) type Confirm = fn(&[u8]) -> Option<Range<usize>>;
+/// A pattern that is written on several lines: neither their ends nor their indentation are part of it.
+fn joined(pattern: &str) -> String {
+    pattern.lines().map(str::trim_start).collect()
+}
+
+/// What of a text is what a pattern cannot say.
+pub(super) type Confirm = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// One rule of a preset.
 pub(super) struct Rule {
@@ -45,7 +48,8 @@ pub(super) struct Rule {
     /// What it matches, in one sentence.
     #[cfg_attr(not(test), expect(dead_code, reason = "the reference is made from it"))]
     pub(super) about: &'static str,
-    /// In the preset's spelling. It asks nowhere for the text's beginning or end, so that it costs little.
+    /// In the preset's spelling, maybe on several lines. It asks nowhere for the text's beginning or end, so that it
+    /// costs little.
     pub(super) pattern: &'static str,
     /// Asked where the pattern is found, of the text and of what stands between quotes in it.
     pub(super) only_if: Option<Confirm>,

@@ -36,7 +36,13 @@ pub(super) const PRESET: Preset = Preset {
                 r#"{"f":"\u002e\u002e/\u002e./x"}"#,
                 r#"{"f":"..\\..\\x"}"#,
             ],
-            misses: &[r#"import x from "../utils""#, "wait.../or not", r#"{"text":"hm...\nwell"}"#, "1../2", "and so on.."],
+            misses: &[
+                r#"import x from "../utils""#,
+                "wait.../or not",
+                r#"{"text":"hm...\nwell"}"#,
+                "1../2",
+                "and so on..",
+            ],
         },
         Rule {
             name: "encoded",
@@ -59,7 +65,11 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "system-file",
             about: "Files of the system or of its users that are secret.",
-            pattern: r"(?:<slash>+etc<slash>+(?:<dot><slash>+)*(?:passwd|shadow|gshadow|sudoers|master\.passwd|ssh<slash>+ssh_host)|<slash>+proc<slash>+(?:self|\d+)<slash>+(?:environ|cmdline|maps|mem|fd)\b|<slash>(?:<dot>ssh<slash>+(?:id_\w+|authorized_keys)|<dot>aws<slash>+credentials|<dot>git<slash>+config|<dot>htpasswd)\b|<slash>+win(?:dows|nt)<slash>+(?:win\.ini|system\.ini|system32<slash>+(?:config|drivers<slash>+etc)|repair<slash>+sam)\b)",
+            pattern: r"(?:<slash>+etc<slash>+(?:<dot><slash>+)*(?:passwd|shadow|gshadow|sudoers|master\.passwd
+                |ssh<slash>+ssh_host)|<slash>+proc<slash>+(?:self|\d+)<slash>+(?:environ|cmdline|maps|mem|fd)\b
+                |<slash>(?:<dot>ssh<slash>+(?:id_\w+|authorized_keys)|<dot>aws<slash>+credentials
+                |<dot>git<slash>+config|<dot>htpasswd)\b|<slash>+win(?:dows|nt)<slash>+(?:win\.ini|system\.ini
+                |system32<slash>+(?:config|drivers<slash>+etc)|repair<slash>+sam)\b)",
             only_if: None,
             hits: &[
                 "/etc/passwd",

@@ -23,7 +23,9 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "tautology-text",
             about: "A quote, then OR or AND with a comparison of constants.",
-            pattern: r#"['")]~(?:(?:or|and|xor) |(?:\|\||&&)~)\(*~(?:not )?(?:'[^']*'~(?:=|<>|!=|>|<|like|between\b)~\(*'|"[^"]*"~(?:=|<>|like)~\(*"[^"=]|\d+~(?:=|<>|!=|>|<|like)~\(*['"\d]|(?:true|not false|1)~\)*(?:--|#|;))"#,
+            pattern: r#"['")]~(?:(?:or|and|xor) |(?:\|\||&&)~)\(*~(?:not )?(?:'[^']*'~(?:=|<>|!=|>|<|like|between\b)~\(*'
+                |"[^"]*"~(?:=|<>|like)~\(*"[^"=]|\d+~(?:=|<>|!=|>|<|like)~\(*['"\d]|(?:true|not false|1)~\)*(?:--|#
+                |;))"#,
             only_if: None,
             hits: &[
                 "x' or '1'='1",
@@ -33,12 +35,18 @@ pub(super) const PRESET: Preset = Preset {
                 "x' or true--",
                 "x'/**/oR/**/'a'/**/like/**/'a",
             ],
-            misses: &[r#"name == "a" or name == "b""#, "'yes' or 'no'?", "'a' and 'b' are letters", "choose \"a\" or \"b\""],
+            misses: &[
+                r#"name == "a" or name == "b""#,
+                "'yes' or 'no'?",
+                "'a' and 'b' are letters",
+                "choose \"a\" or \"b\"",
+            ],
         },
         Rule {
             name: "union-select",
             about: "UNION SELECT with what a query could select.",
-            pattern: r#"§union(?: (?:all |distinct )?|~\()\(*~select (?:all |distinct )?(?:[-\d'"(*@`]|null\b|(?:char|concat|group_concat|version|user|database|load_file|if|hex)~\(|NAME~(?:,|\bfrom\b| from\b|\())"#,
+            pattern: r#"§union(?: (?:all |distinct )?|~\()\(*~select (?:all |distinct )?(?:[-\d'"(*@`]|null\b|(?:char|concat
+                |group_concat|version|user|database|load_file|if|hex)~\(|NAME~(?:,|\bfrom\b| from\b|\())"#,
             only_if: None,
             hits: &[
                 "1 union select null,null--",
@@ -47,12 +55,20 @@ pub(super) const PRESET: Preset = Preset {
                 "union(select password from users)",
                 r#"{"id":"-1\nunion\u0020select name, pw from users"}"#,
             ],
-            misses: &["let's union", "the union select committee met", "a union of sets; select one from it", "select a seat"],
+            misses: &[
+                "let's union",
+                "the union select committee met",
+                "a union of sets; select one from it",
+                "select a seat",
+            ],
         },
         Rule {
             name: "stacked-query",
             about: "A second statement behind a quote, bracket or number and a semicolon.",
-            pattern: r"(?:['\x22)]|\b\d+)~;~(?:drop (?:table|database|schema|view|user)\b|delete from\b|insert into NAME~(?:\(|values\b|select\b)|update NAME set\b|alter (?:table|user|database)\b|create (?:table|user|function|trigger|login)\b|truncate table\b|exec(?:ute)?(?: |~\()(?:master|xp_|sp_|@|~\()|declare @|select [^;]*\bfrom\b|waitfor delay\b|shutdown\b)",
+            pattern: r"(?:['\x22)]|\b\d+)~;~(?:drop (?:table|database|schema|view|user)\b|delete from\b
+                |insert into NAME~(?:\(|values\b|select\b)|update NAME set\b|alter (?:table|user|database)\b
+                |create (?:table|user|function|trigger|login)\b|truncate table\b|exec(?:ute)?(?: |~\()(?:master|xp_
+                |sp_|@|~\()|declare @|select [^;]*\bfrom\b|waitfor delay\b|shutdown\b)",
             only_if: None,
             hits: &[
                 "1; drop table users",
@@ -61,12 +77,18 @@ pub(super) const PRESET: Preset = Preset {
                 "7;declare @a int",
                 "5; select name from users",
             ],
-            misses: &["buy 5; select a seat", "we met at 5; create something nice", "(done); update your profile"],
+            misses: &[
+                "buy 5; select a seat",
+                "we met at 5; create something nice",
+                "(done); update your profile",
+            ],
         },
         Rule {
             name: "time-based",
             about: "Functions that make a database wait.",
-            pattern: r"(?:(?:\b(?:select|and|or|when|then|else|union|case)\b|[,=|+*'\x22]|&&)~\(*~sleep~\(~[\d'(]|\bif~\([^()]*,~sleep~\(|\bbenchmark~\(~\d+~,|\bpg_sleep(?:_for)?~\(|\bwaitfor (?:delay|time)~'|\bdbms_(?:pipe~\.~receive_message|lock~\.~sleep)\b)",
+            pattern: r"(?:(?:\b(?:select|and|or|when|then|else|union|case)\b|[,=|+*'\x22]|&&)~\(*~sleep~\(~[\d'(]
+                |\bif~\([^()]*,~sleep~\(|\bbenchmark~\(~\d+~,|\bpg_sleep(?:_for)?~\(|\bwaitfor (?:delay|time)~'
+                |\bdbms_(?:pipe~\.~receive_message|lock~\.~sleep)\b)",
             only_if: None,
             hits: &[
                 "1 and sleep(5)",
@@ -76,7 +98,12 @@ pub(super) const PRESET: Preset = Preset {
                 "benchmark(1000000,md5(1))",
                 "1||pg_sleep(5)",
             ],
-            misses: &["await sleep(1000)", "time.sleep(5)", "I benchmark (a lot)", "let the baby sleep (8 hours)"],
+            misses: &[
+                "await sleep(1000)",
+                "time.sleep(5)",
+                "I benchmark (a lot)",
+                "let the baby sleep (8 hours)",
+            ],
         },
         Rule {
             name: "comment-tail",
@@ -89,7 +116,10 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "schema",
             about: "Reading from the tables that describe a database.",
-            pattern: r"\b(?:from|join|into|update)~[\s(\x22`\[]*(?:information_schema|pg_catalog|sqlite_(?:master|schema)|mysql[\x22`\]]?\.[\x22`\[]?user|sys[\x22`\]]?\.[\x22`\[]?(?:tables|objects|columns|databases|schemas)|sysobjects|syscolumns|sysdatabases|all_tables|all_tab_columns|user_tables|pg_(?:shadow|user|tables|class|authid))\b",
+            pattern: r"\b(?:from|join|into|update)~[\s(\x22`\[]*(?:information_schema|pg_catalog|sqlite_(?:master|schema)
+                |mysql[\x22`\]]?\.[\x22`\[]?user|sys[\x22`\]]?\.[\x22`\[]?(?:tables|objects|columns|databases
+                |schemas)|sysobjects|syscolumns|sysdatabases|all_tables|all_tab_columns|user_tables|pg_(?:shadow
+                |user|tables|class|authid))\b",
             only_if: None,
             hits: &[
                 "select table_name from information_schema.tables",
@@ -102,7 +132,10 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "procedures",
             about: "Procedures and functions that reach outside of the database, or leak through errors.",
-            pattern: r"\b(?:xp_(?:cmdshell|reg\w+|dirtree|fileexist|servicecontrol)|sp_(?:oacreate|oamethod|configure|executesql|addextendedproc|makewebtask)|utl_(?:http|file|inaddr|smtp)~\.|dbms_(?:ldap|scheduler|java)~\.|lo_import~\(|into (?:out|dump)file~['\x22]|select load_file~\(|(?:extractvalue|updatexml)~\([^)]*,~(?:concat~\(|0x)|copy NAME (?:from|to) program\b|load data (?:local )?infile\b)",
+            pattern: r"\b(?:xp_(?:cmdshell|reg\w+|dirtree|fileexist|servicecontrol)|sp_(?:oacreate|oamethod|configure
+                |executesql|addextendedproc|makewebtask)|utl_(?:http|file|inaddr|smtp)~\.|dbms_(?:ldap|scheduler
+                |java)~\.|lo_import~\(|into (?:out|dump)file~['\x22]|select load_file~\(|(?:extractvalue
+                |updatexml)~\([^)]*,~(?:concat~\(|0x)|copy NAME (?:from|to) program\b|load data (?:local )?infile\b)",
             only_if: None,
             hits: &[
                 "exec xp_cmdshell 'dir'",
@@ -111,7 +144,11 @@ pub(super) const PRESET: Preset = Preset {
                 "select load_file('/etc/hosts')",
                 "copy t from program 'id'",
             ],
-            misses: &["load_file(path)", "pour it into outfile cabinets", "extractvalue(xml, path)"],
+            misses: &[
+                "load_file(path)",
+                "pour it into outfile cabinets",
+                "extractvalue(xml, path)",
+            ],
         },
         Rule {
             name: "column-probing",

@@ -63,12 +63,21 @@ pub(super) const PRESET: Preset = Preset {
                 r#"{"t":"<img src=\"x\"onerror=\"alert(1)\">"}"#,
                 "<x onpointerrawupdate=alert(1)>",
             ],
-            misses: &["window.onload = start", "a < b and on = c", "<b>on=</b>", "<p> only =", r#"{"on":1}"#],
+            misses: &[
+                "window.onload = start",
+                "a < b and on = c",
+                "<b>on=</b>",
+                "<p> only =",
+                r#"{"on":1}"#,
+            ],
         },
         Rule {
             name: "attribute",
             about: "A quote that closes an attribute, and an event handler behind it.",
-            pattern: r#"["'`][\s/]*\bon(?:error|load|click|dblclick|mouse[a-z]+|pointer[a-z]+|touch[a-z]+|focus(?:in|out)?|blur|key[a-z]+|toggle|animation[a-z]+|transition[a-z]+|wheel|scroll|paste|copy|cut|drag[a-z]*|drop|input|change|submit|begin|start|resize|hashchange|message|pageshow|beforeinput|contextmenu|auxclick)\s*=\s*[^\s=>]"#,
+            pattern: r#"["'`][\s/]*\bon(?:error|load|click|dblclick|mouse[a-z]+|pointer[a-z]+|touch[a-z]+|focus(?:in|out)?
+                |blur|key[a-z]+|toggle|animation[a-z]+|transition[a-z]+|wheel|scroll|paste|copy|cut|drag[a-z]*|drop
+                |input|change|submit|begin|start|resize|hashchange|message|pageshow|beforeinput|contextmenu
+                |auxclick)\s*=\s*[^\s=>]"#,
             only_if: None,
             hits: &[
                 r#"" onmouseover="alert(1)"#,
@@ -80,7 +89,9 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "script-url",
             about: "A URL whose scheme is a script, with entities and white space in it, or HTML as `data:`.",
-            pattern: r#"(?:(?:[=(]|&#0*(?:61|40);)\s*["'`]?[\x00-\x20]*(?:{{javascript:}}|{{vbscript:}})|(?:{{javascript:}}|{{vbscript:}})(?:[^\s"'<>,]|%0[9ad])[^\s"'<>]*(?:[(`=]|%28|&#0*40;|&lpar;|\\)|\bdata:\s*text/(?:html|xml)|\bdata:\s*image/svg\+xml[^"'\s]*(?:<|script|base64))"#,
+            pattern: r#"(?:(?:[=(]|&#0*(?:61|40);)\s*["'`]?[\x00-\x20]*(?:{{javascript:}}|{{vbscript:}})|(?:{{javascript:}}
+                |{{vbscript:}})(?:[^\s"'<>,]|%0[9ad])[^\s"'<>]*(?:[(`=]|%28|&#0*40;|&lpar;|\\)
+                |\bdata:\s*text/(?:html|xml)|\bdata:\s*image/svg\+xml[^"'\s]*(?:<|script|base64))"#,
             only_if: None,
             hits: &[
                 "javascript:alert(1)",
@@ -102,7 +113,8 @@ pub(super) const PRESET: Preset = Preset {
         Rule {
             name: "embedding",
             about: "Elements that load or hold a document: iframe, object, embed, svg and the like, and `srcdoc`.",
-            pattern: r#"<\s*(?:(?:iframe|frameset|applet|svg|math|embed|portal|foreignobject)(?:[\s/>]|%20|%3e)|(?:object|base|meta|link|form|isindex)[\s/]+[a-z-]+\s*=)|<[a-z][^>]*\bsrcdoc\s*="#,
+            pattern: r#"<\s*(?:(?:iframe|frameset|applet|svg|math|embed|portal|foreignobject)(?:[\s/>]|%20|%3e)|(?:object
+                |base|meta|link|form|isindex)[\s/]+[a-z-]+\s*=)|<[a-z][^>]*\bsrcdoc\s*="#,
             only_if: None,
             hits: &[
                 "<iframe src=//x>",
@@ -113,14 +125,25 @@ pub(super) const PRESET: Preset = Preset {
                 "<base href=//x>",
                 "<meta http-equiv=refresh>",
             ],
-            misses: &["Promise<object>", "Array<form>", "a <svg_count", "the srcdoc = attribute", "<b>math</b>"],
+            misses: &[
+                "Promise<object>",
+                "Array<form>",
+                "a <svg_count",
+                "the srcdoc = attribute",
+                "<b>math</b>",
+            ],
         },
         Rule {
             name: "style",
             about: "A style that runs a script.",
-            pattern: r#"\bstyle\s*=[^>]*?(?:expression\s*\(|behaviou?r\s*:|-moz-binding|{{javascript:}})|<style[^>]*>[^<]*(?:@import|expression\s*\()"#,
+            pattern: r#"\bstyle\s*=[^>]*?(?:expression\s*\(|behaviou?r\s*:|-moz-binding|{{javascript:}})
+                |<style[^>]*>[^<]*(?:@import|expression\s*\()"#,
             only_if: None,
-            hits: &["<b style='x:expression(alert(1))'>", "<style>@import 'x'</style>", "style=\"-moz-binding:url(x)\""],
+            hits: &[
+                "<b style='x:expression(alert(1))'>",
+                "<style>@import 'x'</style>",
+                "style=\"-moz-binding:url(x)\"",
+            ],
             misses: &["style = expression of taste", "the style='a'", "@import 'x'"],
         },
     ],

@@ -280,7 +280,9 @@ fn check(rule: &OutputRuleSpec) -> Result<(), String> {
     }
     let is_plain = |char: char| !char.is_control() && !matches!(char, '"' | '\\');
     if !rule.replacement.chars().all(is_plain) {
-        return Err("its replacement has a quote, a backslash or a control character, which would break JSON".to_owned());
+        return Err(
+            "its replacement has a quote, a backslash or a control character, which would break JSON".to_owned(),
+        );
     }
     Ok(())
 }

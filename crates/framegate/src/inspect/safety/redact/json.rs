@@ -39,7 +39,10 @@ fn scan(text: &[u8]) -> Vec<Token> {
             }
             byte if is_structure(byte) => at += 1,
             _ => {
-                let length = text[at..].iter().take_while(|byte| !is_structure(**byte) && **byte != b'"').count();
+                let length = text[at..]
+                    .iter()
+                    .take_while(|byte| !is_structure(**byte) && **byte != b'"')
+                    .count();
                 tokens.push(Token {
                     range: at..at + length,
                     is_string: false,
@@ -73,7 +76,10 @@ pub(super) fn clip(hits: Vec<Hit>, tokens: &[Token]) -> Vec<Hit> {
     let mut clipped: Vec<Hit> = Vec::new();
     for hit in hits {
         let first = tokens.partition_point(|token| token.range.end <= hit.range.start);
-        for token in tokens[first..].iter().take_while(|token| token.range.start < hit.range.end) {
+        for token in tokens[first..]
+            .iter()
+            .take_while(|token| token.range.start < hit.range.end)
+        {
             let range = if token.is_string {
                 token.range.start.max(hit.range.start)..token.range.end.min(hit.range.end)
             } else {

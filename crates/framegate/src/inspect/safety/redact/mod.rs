@@ -107,7 +107,11 @@ impl Redactor {
         };
         hits.retain(|hit| hit.range.start < keep && !self.is_replacement(text, hit));
         let is_taken_out = |hit: &&Hit| hit.range.start < keep && is_covered(&hits, &hit.range);
-        let rules = found.iter().filter(is_taken_out).map(|hit| self.detectors.name(hit.rule)).collect();
+        let rules = found
+            .iter()
+            .filter(is_taken_out)
+            .map(|hit| self.detectors.name(hit.rule))
+            .collect();
         (hits, rules)
     }
 

@@ -98,8 +98,14 @@ pub(super) fn my_numbers(text: &[u8]) -> Vec<Range<usize>> {
             }
             continue;
         }
-        let single = run.iter().filter(|group| group.digits.len() == 12 && is_my_number(&group.digits));
-        found.extend(single.map(|group| group.range.clone()).filter(|range| stands_alone(text, range)));
+        let single = run
+            .iter()
+            .filter(|group| group.digits.len() == 12 && is_my_number(&group.digits));
+        found.extend(
+            single
+                .map(|group| group.range.clone())
+                .filter(|range| stands_alone(text, range)),
+        );
     }
     found
 }
@@ -193,7 +199,9 @@ fn separator_length(text: &[u8]) -> Option<usize> {
     match text {
         [b' ' | b'-', ..] => Some(1),
         [0xc2, 0xa0, ..] => Some(2),
-        [0xe2, 0x80, 0x90..=0x95, ..] | [0xe2, 0x88, 0x92, ..] | [0xe3, 0x80, 0x80, ..] | [0xef, 0xbc, 0x8d, ..] => Some(3),
+        [0xe2, 0x80, 0x90..=0x95, ..] | [0xe2, 0x88, 0x92, ..] | [0xe3, 0x80, 0x80, ..] | [0xef, 0xbc, 0x8d, ..] => {
+            Some(3)
+        }
         _ => None,
     }
 }
@@ -265,7 +273,9 @@ const ISSUERS: [(u32, u32, Range<usize>); 17] = [
 ];
 
 fn has_issuer(digits: &[u8]) -> bool {
-    let start = digits[..4].iter().fold(0, |start, digit| start * 10 + u32::from(*digit));
+    let start = digits[..4]
+        .iter()
+        .fold(0, |start, digit| start * 10 + u32::from(*digit));
     let maestro = (6700..=6799).contains(&start) || (6000..=6099).contains(&start);
     maestro
         || ISSUERS

@@ -135,7 +135,13 @@ mod tests {
 
     #[test]
     fn hits_that_overlap_are_one_and_neighbours_are_two() {
-        let merged = merge(vec![hit(5..9, 0), hit(2..6, 1), hit(2..4, 2), hit(9..10, 3), hit(7..7, 4)]);
+        let merged = merge(vec![
+            hit(5..9, 0),
+            hit(2..6, 1),
+            hit(2..4, 2),
+            hit(9..10, 3),
+            hit(7..7, 4),
+        ]);
         assert_eq!(merged, [hit(2..9, 1), hit(9..10, 3)]);
     }
 

@@ -90,7 +90,9 @@ fn ordinary_messages_pass_all_presets() {
     assert!(BENIGN.len() >= 60);
     let found: Vec<String> = BENIGN
         .iter()
-        .filter_map(|text| check(&ALL, text).map(|found| format!("{} on {:?}: {text}", found.rule_id, found.matched_on)))
+        .filter_map(|text| {
+            check(&ALL, text).map(|found| format!("{} on {:?}: {text}", found.rule_id, found.matched_on))
+        })
         .collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
@@ -99,7 +101,11 @@ fn ordinary_messages_pass_all_presets() {
 fn ordinary_messages_have_nothing_to_take_out() {
     let taken: Vec<String> = BENIGN
         .iter()
-        .filter_map(|text| REDACTOR.redact(text.as_bytes()).map(|redacted| format!("{:?}: {text}", redacted.rules)))
+        .filter_map(|text| {
+            REDACTOR
+                .redact(text.as_bytes())
+                .map(|redacted| format!("{:?}: {text}", redacted.rules))
+        })
         .collect();
     assert!(taken.is_empty(), "\n{}", taken.join("\n"));
 }

@@ -7,11 +7,17 @@ use super::*;
 #[test]
 #[ignore = "measures; run with: cargo test --release -p framegate --lib safety::tests::cost -- --ignored --nocapture"]
 fn what_a_look_costs() {
-    let talk = "Hello there, how are you doing today? I have been thinking about the trip we planned for next week, and ";
+    let talk =
+        "Hello there, how are you doing today? I have been thinking about the trip we planned for next week, and ";
     let json = r#"{"type":"message","id":1234,"ts":1769847300123,"user":{"name":"zoe","room":"lobby"},"text":"hello, see you at the station at five"}"#;
     let escaped = r#"{"type":"message","id":1234,"text":"hello,\nsee you \"there\" at the station at five","user":{"name":"zo\u00eb"}}"#;
     let japanese = "こんにちは、明日の会議は午後三時からです。資料を共有してください。よろしくお願いします。";
-    for (name, piece) in [("talk", talk), ("json", json), ("json with escapes", escaped), ("japanese", japanese)] {
+    for (name, piece) in [
+        ("talk", talk),
+        ("json", json),
+        ("json with escapes", escaped),
+        ("japanese", japanese),
+    ] {
         for size in [125, 1024] {
             let text: Vec<u8> = piece.bytes().cycle().take(size).collect();
             let flow = flow();

@@ -47,8 +47,24 @@ fn json_inside_json_hides_nothing() {
 #[test]
 fn comments_white_space_and_case_hide_no_sql() {
     for gap in [
-        "/**/", "/* x */", "/*/*/", "/***/", "--x\n", "-- \r\n", "#\n", "\t", "\n\n", "\u{b}", "\u{a0}", "\u{3000}",
-        "/*!*/", " /*!50000 */ ", "/*a*//*b*/", "\\n", "\\u0020", "\\t",
+        "/**/",
+        "/* x */",
+        "/*/*/",
+        "/***/",
+        "--x\n",
+        "-- \r\n",
+        "#\n",
+        "\t",
+        "\n\n",
+        "\u{b}",
+        "\u{a0}",
+        "\u{3000}",
+        "/*!*/",
+        " /*!50000 */ ",
+        "/*a*//*b*/",
+        "\\n",
+        "\\u0020",
+        "\\t",
     ] {
         let text = format!("{{\"q\":\"dRoP{gap}TaBlE{gap}users\"}}");
         assert!(check(&ALL, &text).is_some(), "{text}");
@@ -125,8 +141,27 @@ fn shells_quotes_hide_no_command() {
 #[test]
 fn hostile_texts_of_a_mebibyte_are_answered() {
     for piece in [
-        "\\", "{\"a\":\"", "\"", "\\\"", "delete from a ", "update a set b=1 ", "'", "/*", "--", "rm ", "<a ", "' or '",
-        "-----BEGIN PRIVATE KEY-----", "4111 ", "1", "a@a.aa.", "\\u{0", "where ", "api_key: \"", "+1 2", "on",
+        "\\",
+        "{\"a\":\"",
+        "\"",
+        "\\\"",
+        "delete from a ",
+        "update a set b=1 ",
+        "'",
+        "/*",
+        "--",
+        "rm ",
+        "<a ",
+        "' or '",
+        "-----BEGIN PRIVATE KEY-----",
+        "4111 ",
+        "1",
+        "a@a.aa.",
+        "\\u{0",
+        "where ",
+        "api_key: \"",
+        "+1 2",
+        "on",
     ] {
         let text = piece.repeat((1 << 16) / piece.len());
         let _ = check(&ALL, &text);

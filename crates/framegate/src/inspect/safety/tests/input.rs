@@ -59,7 +59,12 @@ fn presets_go_before_rules_in_the_order_of_the_settings() {
 #[test]
 fn a_pattern_and_a_condition_must_both_hold() {
     let spec = spec(&[
-        ("both", Some("x"), Some(r#"host == "chat.example.com" && json.n > 1"#), None),
+        (
+            "both",
+            Some("x"),
+            Some(r#"host == "chat.example.com" && json.n > 1"#),
+            None,
+        ),
         ("only when", None, Some("size > 40"), None),
         ("elsewhere", Some("x"), Some(r#"host == "other""#), None),
     ]);
@@ -91,12 +96,27 @@ fn without_rules_nothing_is_asked() {
 #[test]
 fn wrong_rules_are_named() {
     for (rule, wanted) in [
-        (("a", None, None, None), "the rule \"a\": has neither a pattern nor a condition"),
-        (("a", Some("("), None, None), "the rule \"a\": its pattern: unclosed group"),
-        (("a", None, Some("size >"), None), "the rule \"a\": the filter, column 7: "),
-        (("a", None, Some("fate == \"sent\""), None), "the rule \"a\": the filter, column "),
+        (
+            ("a", None, None, None),
+            "the rule \"a\": has neither a pattern nor a condition",
+        ),
+        (
+            ("a", Some("("), None, None),
+            "the rule \"a\": its pattern: unclosed group",
+        ),
+        (
+            ("a", None, Some("size >"), None),
+            "the rule \"a\": the filter, column 7: ",
+        ),
+        (
+            ("a", None, Some("fate == \"sent\""), None),
+            "the rule \"a\": the filter, column ",
+        ),
         ((" ", Some("x"), None, None), "the rule \" \": has no id"),
-        (("a\nb", Some("x"), None, None), "the rule \"a\\nb\": its id has a control character"),
+        (
+            ("a\nb", Some("x"), None, None),
+            "the rule \"a\\nb\": its id has a control character",
+        ),
         (("b", Some("x"), None, None), "the rule \"b\": is there twice"),
     ] {
         let error = InputRules::new(&spec(&[("b", Some("y"), None, None), rule])).unwrap_err();
@@ -104,9 +124,12 @@ fn wrong_rules_are_named() {
     }
     let mut spec = spec(&[]);
     spec.presets = names(&["xss", "sql"]);
-    assert!(InputRules::new(&spec).unwrap_err().to_string().starts_with(
-        "the rule \"sql\": is no preset; there are destructive-sql, "
-    ));
+    assert!(
+        InputRules::new(&spec)
+            .unwrap_err()
+            .to_string()
+            .starts_with("the rule \"sql\": is no preset; there are destructive-sql, ")
+    );
     spec.presets = names(&["xss", "xss"]);
     assert!(InputRules::new(&spec).unwrap_err().what.contains("twice"));
 }

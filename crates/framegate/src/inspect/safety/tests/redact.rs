@@ -6,7 +6,9 @@ use super::*;
 
 fn redacted(text: impl AsRef<[u8]>) -> String {
     let text = text.as_ref();
-    let taken = REDACTOR.redact(text).map_or_else(|| text.to_vec(), |redacted| redacted.text);
+    let taken = REDACTOR
+        .redact(text)
+        .map_or_else(|| text.to_vec(), |redacted| redacted.text);
     String::from_utf8_lossy(&taken).into_owned()
 }
 
@@ -19,20 +21,29 @@ fn secrets_are_taken_out_of_texts() {
         ("4111 1111 1111 1111 123", "[redacted:credit-card] 123"),
         ("x4111-1111-1111-1111x", "x[redacted:credit-card]x"),
         ("３７８２ ８２２４６３ １０００５", "[redacted:credit-card]"),
-        ("4111 1111 1111 1111 5555-5555-5555-4444", "[redacted:credit-card] [redacted:credit-card]"),
+        (
+            "4111 1111 1111 1111 5555-5555-5555-4444",
+            "[redacted:credit-card] [redacted:credit-card]",
+        ),
         ("mail jo.doe+x@mail.example.co.uk!", "mail [redacted:email]!"),
         ("メールはjo@example.jpです", "メールは[redacted:email]です"),
         ("call +81 90-1234-5678 now", "call [redacted:phone] now"),
         ("call +14155550123", "call [redacted:phone]"),
         ("(415) 555-0123 or 415-555-0123", "[redacted:phone] or [redacted:phone]"),
-        ("電話03-1234-5678、０９０－１２３４－５６７８", "電話[redacted:phone]、[redacted:phone]"),
+        (
+            "電話03-1234-5678、０９０－１２３４－５６７８",
+            "電話[redacted:phone]、[redacted:phone]",
+        ),
         ("0120-123-456, 09012345678", "[redacted:phone], [redacted:phone]"),
         ("番号 123456789018 です", "番号 [redacted:japan-my-number] です"),
         ("1234-5678-9018", "[redacted:japan-my-number]"),
         ("１２３４　５６７８　９０１８", "[redacted:japan-my-number]"),
         ("key AKIAIOSFODNN7EXAMPLE", "key [redacted:api-key]"),
         (r#"{"api_key": "a\"b c-d-e"}"#, r#"{"api_key": "[redacted:api-key]"}"#),
-        ("Authorization: Bearer abc.def-123\r\n", "Authorization: Bearer [redacted:api-key]\r\n"),
+        (
+            "Authorization: Bearer abc.def-123\r\n",
+            "Authorization: Bearer [redacted:api-key]\r\n",
+        ),
         ("/?access_token=0123456789&x=1", "/?access_token=[redacted:api-key]&x=1"),
         (&format!("token {JWT}."), "token [redacted:jwt]."),
         (
@@ -72,20 +83,31 @@ fn what_is_no_secret_stays() {
         "api_key",
         r#"{"api_key":null,"token":""}"#,
     ] {
-        assert_eq!(REDACTOR.redact(text.as_bytes()).map(|redacted| redacted.rules), None, "{text}");
+        assert_eq!(
+            REDACTOR.redact(text.as_bytes()).map(|redacted| redacted.rules),
+            None,
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn each_rule_that_matched_is_named_once() {
-    let redacted = REDACTOR.redact(b"a@example.com b@example.com 4111111111111111").unwrap();
+    let redacted = REDACTOR
+        .redact(b"a@example.com b@example.com 4111111111111111")
+        .unwrap();
     assert_eq!(redacted.rules, ["email", "credit-card"]);
 }
 
 #[test]
 fn bytes_that_are_no_text_are_redacted_too() {
-    let redacted = REDACTOR.redact(b"\xff4111111111111111\xfe\xc0 a@example.com\x80").unwrap();
-    assert_eq!(redacted.text, b"\xff[redacted:credit-card]\xfe\xc0 [redacted:email]\x80");
+    let redacted = REDACTOR
+        .redact(b"\xff4111111111111111\xfe\xc0 a@example.com\x80")
+        .unwrap();
+    assert_eq!(
+        redacted.text,
+        b"\xff[redacted:credit-card]\xfe\xc0 [redacted:email]\x80"
+    );
 }
 
 #[test]
@@ -103,7 +125,10 @@ fn own_rules_have_their_own_replacement() {
     let redactor = Redactor::new(&names(&["email"]), &[rule("to a@ex", "***")]).unwrap();
     assert_eq!(redactor.redact(b"mail to a@example.com!").unwrap().text, b"mail ***!");
     let anchored = Redactor::new(&[], &[rule("^pin[0-9]+$", "***")]).unwrap();
-    assert_eq!(anchored.redact(br#"{"a":"\u0070in7","b":"a pin7"}"#).unwrap().text, br#"{"a":"***","b":"a pin7"}"#);
+    assert_eq!(
+        anchored.redact(br#"{"a":"\u0070in7","b":"a pin7"}"#).unwrap().text,
+        br#"{"a":"***","b":"a pin7"}"#
+    );
     assert_eq!(anchored.redact(b"a pin7"), None);
     for (rule, wanted) in [
         (rule("x*", "y"), "matches nothing"),
@@ -114,7 +139,12 @@ fn own_rules_have_their_own_replacement() {
         let error = Redactor::new(&[], &[rule]).unwrap_err();
         assert!(error.rule == "own" && error.what.contains(wanted), "{error}");
     }
-    assert!(Redactor::new(&names(&["cards"]), &[]).unwrap_err().what.contains("credit-card, email"));
+    assert!(
+        Redactor::new(&names(&["cards"]), &[])
+            .unwrap_err()
+            .what
+            .contains("credit-card, email")
+    );
 }
 
 #[test]
@@ -127,13 +157,26 @@ fn a_secret_across_the_cut_is_taken_out_whole() {
     let text = "card 4111111111111111 and a@example.com";
     assert_eq!(cut(text, 5), None);
     for keep in 6..21 {
-        assert_eq!(cut(text, keep).as_deref(), Some("card [redacted:credit-card]"), "{keep}");
+        assert_eq!(
+            cut(text, keep).as_deref(),
+            Some("card [redacted:credit-card]"),
+            "{keep}"
+        );
     }
     assert_eq!(cut(text, 24).as_deref(), Some("card [redacted:credit-card] an"));
-    assert_eq!(cut(text, 99).as_deref(), Some("card [redacted:credit-card] and [redacted:email]"));
-    let key = format!("-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----", "MIIE".repeat(1000));
+    assert_eq!(
+        cut(text, 99).as_deref(),
+        Some("card [redacted:credit-card] and [redacted:email]")
+    );
+    let key = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----",
+        "MIIE".repeat(1000)
+    );
     assert!(key.len() < Redactor::margin_bytes());
-    assert_eq!(cut(&format!("x {key} y"), 10).as_deref(), Some("x [redacted:private-key]"));
+    assert_eq!(
+        cut(&format!("x {key} y"), 10).as_deref(),
+        Some("x [redacted:private-key]")
+    );
 }
 
 fn secret() -> impl Strategy<Value = String> {

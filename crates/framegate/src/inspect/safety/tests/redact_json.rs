@@ -6,28 +6,45 @@ use serde_json::{Value, json};
 use super::*;
 
 fn redacted(text: &str) -> String {
-    let taken = REDACTOR.redact(text.as_bytes()).map_or_else(|| text.as_bytes().to_vec(), |redacted| redacted.text);
+    let taken = REDACTOR
+        .redact(text.as_bytes())
+        .map_or_else(|| text.as_bytes().to_vec(), |redacted| redacted.text);
     String::from_utf8(taken).unwrap()
 }
 
 #[test]
 fn secrets_are_taken_out_of_strings_with_escapes() {
     for (text, wanted) in [
-        (r#"{"a":"4\u0031 x 41\u003111111\u00311111111"}"#, r#"{"a":"4\u0031 x [redacted:credit-card]"}"#),
+        (
+            r#"{"a":"4\u0031 x 41\u003111111\u00311111111"}"#,
+            r#"{"a":"4\u0031 x [redacted:credit-card]"}"#,
+        ),
         (r#"{"a":"\nj\u006f@example.com\n"}"#, r#"{"a":"\n[redacted:email]\n"}"#),
         (r#"{"a":"\njo@example.com"}"#, r#"{"a":"\n[redacted:email]"}"#),
         (r#"{"a":"\u006ajo@example.com"}"#, r#"{"a":"[redacted:email]"}"#),
-        (r#"{"a":"{\"b\":\"jo@example\\u002ecom\"}"}"#, r#"{"a":"{\"b\":\"[redacted:email]\"}"}"#),
-        (r#"{"a":"{\"api_key\":\"abc\\\"defgh\"}"}"#, r#"{"a":"{\"api_key\":\"[redacted:api-key]\"}"}"#),
+        (
+            r#"{"a":"{\"b\":\"jo@example\\u002ecom\"}"}"#,
+            r#"{"a":"{\"b\":\"[redacted:email]\"}"}"#,
+        ),
+        (
+            r#"{"a":"{\"api_key\":\"abc\\\"defgh\"}"}"#,
+            r#"{"a":"{\"api_key\":\"[redacted:api-key]\"}"}"#,
+        ),
         (r#"{"jo@example.com":"x"}"#, r#"{"[redacted:email]":"x"}"#),
-        (r#"{"a":4111111111111111,"b":1}"#, r#"{"a":"[redacted:credit-card]","b":1}"#),
+        (
+            r#"{"a":4111111111111111,"b":1}"#,
+            r#"{"a":"[redacted:credit-card]","b":1}"#,
+        ),
         ("[123456789018]", "[\"[redacted:japan-my-number]\"]"),
         ("4111111111111111", "\"[redacted:credit-card]\""),
         (
             r#"{"k":"-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n","b":"x"}"#,
             r#"{"k":"[redacted:private-key]\n","b":"x"}"#,
         ),
-        (r#"{"k":"-----BEGIN PRIVATE KEY-----\nMII","b":"x"}"#, r#"{"k":"[redacted:private-key]","b":"x"}"#),
+        (
+            r#"{"k":"-----BEGIN PRIVATE KEY-----\nMII","b":"x"}"#,
+            r#"{"k":"[redacted:private-key]","b":"x"}"#,
+        ),
         (
             r#"["-----BEGIN PRIVATE KEY-----",{"a":"MII"},"-----END PRIVATE KEY-----"]"#,
             r#"["[redacted:private-key]",{"[redacted:private-key]":"[redacted:private-key]"},"[redacted:private-key]"]"#,
@@ -52,7 +69,11 @@ fn json_behind_a_prefix_or_in_lines_keeps_its_form() {
 
 #[test]
 fn deep_json_is_json_as_well() {
-    let deep = format!("{}\"jo@example.com\",4111111111111111{}", "[".repeat(5000), "]".repeat(5000));
+    let deep = format!(
+        "{}\"jo@example.com\",4111111111111111{}",
+        "[".repeat(5000),
+        "]".repeat(5000)
+    );
     let taken = redacted(&deep);
     assert!(taken.contains("\"[redacted:email]\",\"[redacted:credit-card]\""));
 }
@@ -65,7 +86,10 @@ fn a_rule_across_strings_takes_out_what_is_inside_them() {
         replacement: "***".into(),
     };
     let redactor = Redactor::new(&[], &[rule]).unwrap();
-    assert_eq!(redactor.redact(br#"{"pin": "77", "pin":78}"#).unwrap().text, br#"{"***": "***", "***":"***"}"#);
+    assert_eq!(
+        redactor.redact(br#"{"pin": "77", "pin":78}"#).unwrap().text,
+        br#"{"***": "***", "***":"***"}"#
+    );
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -29,7 +29,11 @@ fn the_documented_rules_are_those_that_there_are() {
 fn rules() -> String {
     let mut text = String::new();
     for preset in PRESETS {
-        let _ = write!(text, "\n### `{}`\n\n{}\n\n| rule | matches | such as |\n|---|---|---|\n", preset.name, preset.about);
+        let _ = write!(
+            text,
+            "\n### `{}`\n\n{}\n\n| rule | matches | such as |\n|---|---|---|\n",
+            preset.name, preset.about
+        );
         for rule in preset.rules {
             let _ = writeln!(text, "| `{}` | {} | {} |", rule.name, rule.about, code(rule.hits[0]));
         }
@@ -40,6 +44,10 @@ fn rules() -> String {
 
 /// As code in a table: on one line, and no bar ends the cell.
 fn code(text: &str) -> String {
-    let text = text.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
+    let text = text
+        .escape_debug()
+        .to_string()
+        .replace("\\'", "'")
+        .replace("\\\"", "\"");
     format!("`{}`", text.replace('|', "\\|"))
 }

@@ -16,7 +16,7 @@ pub(super) struct Preset {
     /// Its name in the settings.
     pub(super) name: &'static str,
     /// What it is for, in one sentence.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reference is made from it"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "the reference is made from it"))]
     pub(super) about: &'static str,
     /// Its patterns in a shorter spelling, made whole.
     pub(super) spell: fn(&str) -> String,
@@ -46,7 +46,7 @@ pub(super) struct Rule {
     /// Unique in its preset.
     pub(super) name: &'static str,
     /// What it matches, in one sentence.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reference is made from it"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "the reference is made from it"))]
     pub(super) about: &'static str,
     /// In the preset's spelling, maybe on several lines. It asks nowhere for the text's beginning or end, so that it
     /// costs little.
@@ -54,10 +54,10 @@ pub(super) struct Rule {
     /// Asked where the pattern is found, of the text and of what stands between quotes in it.
     pub(super) only_if: Option<Confirm>,
     /// Texts that it must match.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests hold the rule to it"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests hold the rule to it"))]
     pub(super) hits: &'static [&'static str],
     /// Texts alike that no rule of the preset may match.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests hold the rule to it"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests hold the rule to it"))]
     pub(super) misses: &'static [&'static str],
 }
 

@@ -2,7 +2,10 @@
 
 use super::*;
 
-fn spec(rules: &[(&str, Option<&str>, Option<&str>, Option<Action>)]) -> InputSpec {
+/// Id, pattern, condition, action.
+type RuleOf<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<Action>);
+
+fn spec(rules: &[RuleOf<'_>]) -> InputSpec {
     InputSpec {
         presets: Vec::new(),
         action: Action::Block,

@@ -47,6 +47,7 @@ fn code(text: &str) -> String {
     let text = text
         .escape_debug()
         .to_string()
+        .replace(r"\\", r"\")
         .replace("\\'", "'")
         .replace("\\\"", "\"");
     format!("`{}`", text.replace('|', "\\|"))

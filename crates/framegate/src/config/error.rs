@@ -44,7 +44,7 @@ impl fmt::Display for Problem {
 }
 
 /// The one of `names` that `word` was most likely meant to be, if any is near enough.
-pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = 1 + word.chars().count() / 5;
     names
         .map(|name| (distance(word, name), name))

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use error::{ConfigError, Problem};
+pub(crate) use error::nearest;
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
 pub use reference::reference_markdown;
 pub use schema::{Column, Form, Kind, Rows, Section, Setting};

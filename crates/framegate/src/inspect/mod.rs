@@ -4,6 +4,6 @@
 //! session holds, and tells the session what it said. Control frames never reach a judge.
 
 mod judge;
-mod safety;
+mod plugin;
 
 pub(crate) use judge::{Opinion, Subject};

@@ -31,6 +31,40 @@ impl<'a> FlowFacts<'a> {
         }
     }
 
+    /// The scheme of its URL; a tunnel has none.
+    pub(crate) fn scheme(&self) -> Option<&str> {
+        scheme(&self.opening.url)
+    }
+
+    /// The host: in lower case, without the port and without a dot at its end.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port of its URL, or the scheme's own.
+    pub(crate) fn port(&self) -> Option<u64> {
+        let url = &self.opening.url;
+        let (_, port) = host_and_port(authority(url).0);
+        port.and_then(|port| port.parse().ok()).or_else(|| match scheme(url)? {
+            "ws" | "http" => Some(80),
+            "wss" | "https" => Some(443),
+            _ => None,
+        })
+    }
+
+    /// The path without the query; a tunnel has none.
+    pub(crate) fn path(&self) -> Option<&str> {
+        let url = &self.opening.url;
+        scheme(url)?;
+        let path = authority(url).1;
+        Some(path.split_once('?').map_or(path, |(path, _)| path))
+    }
+
+    /// The client's address without its port.
+    pub(crate) fn client_ip(&self) -> &str {
+        host_and_port(&self.opening.client_addr).0
+    }
+
     /// The same, for longer than the flow is at hand.
     #[must_use]
     pub fn into_owned(self) -> FlowFacts<'static> {
@@ -174,33 +208,23 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn host(&self) -> &str {
-        &self.flow.host
+        self.flow.host()
     }
 
     pub(super) fn port(&self) -> Option<u64> {
-        let url = &self.opening().url;
-        let (_, port) = host_and_port(authority(url).0);
-        port.and_then(|port| port.parse().ok()).or_else(|| match scheme(url)? {
-            "ws" | "http" => Some(80),
-            "wss" | "https" => Some(443),
-            _ => None,
-        })
+        self.flow.port()
     }
 
-    /// The path without the query.
     pub(super) fn path(&self) -> Option<&str> {
-        let url = &self.opening().url;
-        scheme(url)?;
-        let path = authority(url).1;
-        Some(path.split_once('?').map_or(path, |(path, _)| path))
+        self.flow.path()
     }
 
     pub(super) fn scheme(&self) -> Option<&str> {
-        scheme(&self.opening().url)
+        self.flow.scheme()
     }
 
     pub(super) fn client_ip(&self) -> &str {
-        host_and_port(&self.opening().client_addr).0
+        self.flow.client_ip()
     }
 
     /// What `of` says of the message, if there is one.

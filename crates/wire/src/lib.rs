@@ -9,6 +9,8 @@
 //! accept, extension offers) · [`frame`] · [`mask`] · [`deflate`] · [`message`] (assembly, UTF-8) · [`close`] ·
 //! [`session`] (one relayed connection as a state machine) · [`error`].
 
+#![forbid(unsafe_code)]
+
 pub mod peer;
 pub mod http;
 pub mod upgrade;

@@ -21,8 +21,8 @@ pub mod cli;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use error::{ConfigError, Problem};
 pub(crate) use error::nearest;
+pub use error::{ConfigError, Problem};
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
 pub use reference::reference_markdown;
 pub use schema::{Column, Form, Kind, Rows, Section, Setting};

@@ -27,7 +27,9 @@ impl Call<'_> {
     /// Calls the hook. The state changes if all went well, and only then.
     pub(super) fn run(&self, subject: &Subject, state: &mut PluginState) -> Result<Opinion, CallError> {
         // Whatever the interpreter does with a message, the connection must not end by it.
-        let ran = catch_unwind(AssertUnwindSafe(|| Module::with_temp_heap(|module| self.run_in(module, subject, state))));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            Module::with_temp_heap(|module| self.run_in(module, subject, state))
+        }));
         let (opinion, kept) = ran.unwrap_or_else(|_| Err(CallError::new(None, None, "the interpreter broke")))?;
         if let Some(kept) = kept {
             state.kept = kept;
@@ -51,7 +53,9 @@ impl Call<'_> {
             .set_max_callstack_size(CALL_STACK_MAX)
             .and_then(|()| eval.set_max_tick_count(self.limits.ticks_max.max(1)));
         prepared.map_err(|error| CallError::new(None, None, error.to_string()))?;
-        eval.set_check_cancelled(Box::new(move || meter::check(heap).is_err() || meter::check_time().is_err()));
+        eval.set_check_cancelled(Box::new(move || {
+            meter::check(heap).is_err() || meter::check_time().is_err()
+        }));
         eval.before_stmt_for_dap(BeforeStmtFunc::from_dyn(Box::new(Watch)));
 
         let hook = heap.access_owned_frozen_value(self.hook);
@@ -59,8 +63,7 @@ impl Call<'_> {
         let returned = eval
             .eval_function(hook, &[message], &[])
             .map_err(|error| self.failed(&error, &eval))?;
-        let opinion =
-            Answer::opinion(returned, subject).map_err(|what| CallError::new(None, None, what))?;
+        let opinion = Answer::opinion(returned, subject).map_err(|what| CallError::new(None, None, what))?;
         let touched = message.downcast_ref::<Message<'_>>().and_then(Message::touched_state);
         let kept = touched.map(|touched| state::store(touched, self.state_bytes_max));
         let kept = kept.transpose().map_err(|error| self.failed(&error, &eval))?;

@@ -13,6 +13,7 @@ use starlark::values::none::NoneType;
 use starlark::values::{FrozenValue, Heap, UnpackValue, Value, ValueLike};
 use wire::close::{REASON_BYTES_MAX, may_be_sent};
 
+use super::json::Undecoded;
 use super::values::{Answer, Bytes, Caller, Receiver};
 use super::{json, measure, meter, pattern};
 
@@ -35,6 +36,7 @@ pub(super) static GLOBALS: LazyLock<Globals> = LazyLock::new(|| {
     builder
         .with(guards)
         .with(guarded)
+        .with(answers)
         .with(ours)
         .with_namespace("json", json_functions)
         .build()
@@ -85,38 +87,67 @@ fn guards(builder: &mut GlobalsBuilder) {
     }
 
     fn __mul<'v>(a: Value<'v>, b: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let one = whole(a)?.unwrap_or(1).max(0).unsigned_abs();
-        let other = whole(b)?.unwrap_or(1).max(0).unsigned_abs();
-        let times = usize::try_from(one.max(other)).unwrap_or(usize::MAX);
-        let extent = measure::extent(a).saturating_add(measure::extent(b));
-        // Once in a place on the way, once where it stays.
-        meter::claim(heap, extent.saturating_mul(times).saturating_mul(2))?;
+        claim_mul(a, b, heap)?;
         a.mul(b, heap)
     }
 
+    fn __by_mul<'v>(a: Value<'v>, b: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        claim_mul(a, b, heap)?;
+        Ok(b)
+    }
+
     fn __percent<'v>(a: Value<'v>, b: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        if let Some(text) = a.unpack_str() {
-            let fields = text.matches('%').count();
-            let bytes = measure::printed(b, heap)?.saturating_mul(fields.clamp(1, 2));
-            meter::claim(heap, bytes.saturating_add(text.len()))?;
-        }
+        claim_percent(a, b, heap)?;
         a.percent(b, heap)
     }
 
+    fn __by_percent<'v>(a: Value<'v>, b: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        claim_percent(a, b, heap)?;
+        Ok(b)
+    }
+
     fn __shl<'v>(a: Value<'v>, b: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        whole(a)?;
-        if whole(b)?.is_some_and(|by| by > 64) {
-            return Err(wrong("a whole number is shifted by 64 at the most".to_owned()));
-        }
+        check_shl(a, b)?;
         a.left_shift(b, heap)
     }
+
+    fn __by_shl<'v>(a: Value<'v>, b: Value<'v>) -> starlark::Result<Value<'v>> {
+        check_shl(a, b)?;
+        Ok(b)
+    }
+}
+
+fn claim_mul<'v>(a: Value<'v>, b: Value<'v>, heap: Heap<'v>) -> starlark::Result<()> {
+    let one = whole(a)?.unwrap_or(1).max(0).unsigned_abs();
+    let other = whole(b)?.unwrap_or(1).max(0).unsigned_abs();
+    let times = usize::try_from(one.max(other)).unwrap_or(usize::MAX);
+    let extent = measure::extent(a).saturating_add(measure::extent(b));
+    // Once in a place on the way, once where it stays.
+    meter::claim(heap, extent.saturating_mul(times).saturating_mul(2))
+}
+
+fn claim_percent<'v>(a: Value<'v>, b: Value<'v>, heap: Heap<'v>) -> starlark::Result<()> {
+    let Some(text) = a.unpack_str() else { return Ok(()) };
+    // Each value is printed once; escapes may make four bytes of one.
+    let printed = measure::printed(b, heap)?.saturating_mul(4);
+    meter::claim(heap, printed.saturating_add(text.len()))
+}
+
+fn check_shl<'v>(a: Value<'v>, b: Value<'v>) -> starlark::Result<()> {
+    whole(a)?;
+    if whole(b)?.is_some_and(|by| by > 64) {
+        return Err(wrong("a whole number is shifted by 64 at the most".to_owned()));
+    }
+    Ok(())
 }
 
 /// The whole number of 64 bits that this is; `None` if it is something else.
 fn whole(value: Value<'_>) -> starlark::Result<Option<i64>> {
     match i64::unpack_value(value) {
         Ok(number) if number.is_some() || value.get_type() != "int" => Ok(number),
-        _ => Err(wrong("only whole numbers of 64 bits are multiplied and shifted".to_owned())),
+        _ => Err(wrong(
+            "only whole numbers of 64 bits are multiplied and shifted".to_owned(),
+        )),
     }
 }
 
@@ -169,9 +200,9 @@ fn printed<'v>(args: &Arguments<'v, '_>, eval: &Evaluator<'v, '_, '_>) -> starla
     meter::claim(heap, bytes.saturating_mul(2))
 }
 
-/// What Starlark does not have.
+/// What a hook may answer besides None, a string and bytes.
 #[starlark_module]
-fn ours(builder: &mut GlobalsBuilder) {
+fn answers(builder: &mut GlobalsBuilder) {
     fn text(#[starlark(require = pos)] text: &str, heap: Heap<'_>) -> starlark::Result<Answer> {
         meter::claim_outside(heap, text.len())?;
         Ok(Answer::Text(text.to_owned()))
@@ -188,18 +219,26 @@ fn ours(builder: &mut GlobalsBuilder) {
     fn close(code: i32, #[starlark(default = "")] reason: &str) -> starlark::Result<Answer> {
         let valid = u16::try_from(code).ok().filter(|code| may_be_sent(*code));
         let Some(code) = valid else {
-            return Err(wrong(format!("{code} is no code that a Close may carry (RFC 6455 §7.4)")));
+            return Err(wrong(format!(
+                "{code} is no code that a Close may carry (RFC 6455 §7.4)"
+            )));
         };
         if reason.len() > REASON_BYTES_MAX {
             let length = reason.len();
-            return Err(wrong(format!("a reason has {REASON_BYTES_MAX} bytes at the most, and this one {length}")));
+            return Err(wrong(format!(
+                "a reason has {REASON_BYTES_MAX} bytes at the most, and this one {length}"
+            )));
         }
         Ok(Answer::Close {
             code,
             reason: reason.to_owned(),
         })
     }
+}
 
+/// What else Starlark does not have.
+#[starlark_module]
+fn ours(builder: &mut GlobalsBuilder) {
     fn bytes<'v>(#[starlark(require = pos)] content: Value<'v>, heap: Heap<'v>) -> starlark::Result<Bytes> {
         to_bytes(content, heap)
     }
@@ -228,17 +267,24 @@ fn ours(builder: &mut GlobalsBuilder) {
         pattern::find(pattern, text, heap)
     }
 
-    fn re_replace(pattern: &str, replacement: &str, text: &str, heap: Heap<'_>) -> starlark::Result<String> {
-        pattern::replace(pattern, replacement, text, heap)
+    fn re_replace<'v>(
+        pattern: &str,
+        replacement: Value<'v>,
+        text: &str,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<String> {
+        match replacement.unpack_str() {
+            Some(replacement) => pattern::replace(pattern, replacement, text, eval.heap()),
+            None => pattern::replace_by(pattern, replacement, text, eval),
+        }
     }
 
-    fn log<'v>(
-        #[starlark(require = pos)] text: &str,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
+    fn log<'v>(#[starlark(require = pos)] text: &str, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
         if let Some(Caller { id, voice }) = eval.extra.and_then(|extra| extra.downcast_ref::<Caller<'_>>()) {
             let text = &text[..text.floor_char_boundary(LOG_BYTES_MAX)];
-            voice.0.say(|end| tracing::info!(plugin = id, "{}{end}", text.escape_debug()));
+            voice
+                .0
+                .say(|end| tracing::info!(plugin = id, "{}{end}", text.escape_debug()));
         }
         Ok(NoneType)
     }
@@ -255,10 +301,11 @@ fn json_functions(builder: &mut GlobalsBuilder) {
         default: Option<Value<'v>>,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        match (json::decode(text, heap)?, default) {
+        match (json::decode(text, heap), default) {
             (Ok(value), _) => Ok(value),
-            (Err(_), Some(default)) => Ok(default),
-            (Err(why), None) => Err(wrong(format!("this is not JSON: {why}"))),
+            (Err(Undecoded::Stopped(error)), _) => Err(error),
+            (Err(Undecoded::NoJson(_)), Some(default)) => Ok(default),
+            (Err(Undecoded::NoJson(why)), None) => Err(wrong(format!("this is not JSON: {why}"))),
         }
     }
 }
@@ -274,18 +321,29 @@ fn to_bytes<'v>(content: Value<'v>, heap: Heap<'v>) -> starlark::Result<Bytes> {
     }
     let Some(items) = measure::items(content) else {
         let what = content.get_type();
-        return Err(wrong(format!("bytes are made of a string or of a list of numbers, not of a {what}")));
+        return Err(wrong(format!(
+            "bytes are made of a string or of a list of numbers, not of a {what}"
+        )));
     };
     meter::claim(heap, items.len())?;
-    let bytes = items.iter().map(|item| item.unpack_i32().and_then(|byte| u8::try_from(byte).ok()));
+    let bytes = items
+        .iter()
+        .map(|item| item.unpack_i32().and_then(|byte| u8::try_from(byte).ok()));
     let content = bytes.collect::<Option<Vec<u8>>>();
-    Bytes::make(content.ok_or_else(|| wrong("a byte is a number from 0 to 255".to_owned()))?, heap)
+    Bytes::make(
+        content.ok_or_else(|| wrong("a byte is a number from 0 to 255".to_owned()))?,
+        heap,
+    )
 }
 
 /// The bytes that these digits name; `None` if they are no pairs of hexadecimal digits.
 fn from_hex(digits: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
     rest.is_empty().then(|| bytes.collect())?
 }

@@ -5,9 +5,11 @@
 //! written around the receiver, as in `__of(text).replace("", text)`. Nothing is taken out and no line is added, so a
 //! place in the new text is found in the old one by subtracting what stands before it on its line.
 
-use starlark::codemap::Pos;
+use std::borrow::Cow;
+
+use starlark::codemap::{Pos, Span};
 use starlark::syntax::AstModule;
-use starlark::syntax::ast::{AssignOp, AstExpr, AstLiteral, AstStmt, Expr, Stmt};
+use starlark::syntax::ast::{AssignOp, AssignTarget, AstExpr, AstLiteral, AstStmt, Expr, Stmt};
 
 use super::error::Place;
 
@@ -58,7 +60,10 @@ impl Places {
 pub(super) fn guard(module: &AstModule, source: &str) -> Result<Guarded, (Pos, String)> {
     let mut walk = Walk::default();
     walk.statement(module.statement());
-    module.statement().node.visit_expr(|expression| walk.expression(expression));
+    module
+        .statement()
+        .node
+        .visit_expr(|expression| walk.expression(expression));
     if let Some(refused) = walk.refused {
         return Err(refused);
     }
@@ -83,7 +88,7 @@ pub(super) fn guard(module: &AstModule, source: &str) -> Result<Guarded, (Pos, S
         if space {
             text.push(' ');
         }
-        text.push_str(guard);
+        text.push_str(&guard);
         places.push((line, column, length));
         column += length;
     }
@@ -98,22 +103,34 @@ pub(super) fn guard(module: &AstModule, source: &str) -> Result<Guarded, (Pos, S
 #[derive(Default)]
 struct Walk {
     /// What is put in, and before which byte.
-    edits: Vec<(usize, &'static str)>,
+    edits: Vec<(usize, Cow<'static, str>)>,
     asks_flow: bool,
     refused: Option<(Pos, String)>,
 }
 
 impl Walk {
-    /// Looks at the statements for what is refused. Their expressions are walked from the root, all at once.
+    /// Guards `x *= y` as `x *= __by_mul(x, y)`. The expressions are walked from the root, all at once.
     fn statement(&mut self, statement: &AstStmt) {
-        if let Stmt::AssignModify(_, op, _) = &statement.node
-            && matches!(op, AssignOp::Multiply | AssignOp::Percent | AssignOp::LeftShift)
-        {
-            let op = op.to_string();
-            let op = op.trim();
-            let plain = op.trim_end_matches('=');
-            let what = format!("`x {op} y` is not for plugins; write `x = x {plain} y`");
-            self.refused.get_or_insert((statement.span.begin(), what));
+        if let Stmt::AssignModify(target, op, by) = &statement.node {
+            let guard = match op {
+                AssignOp::Multiply => Some("__by_mul"),
+                AssignOp::Percent => Some("__by_percent"),
+                AssignOp::LeftShift => Some("__by_shl"),
+                _ => None,
+            };
+            match (guard, &target.node) {
+                (None, _) => {}
+                (Some(guard), AssignTarget::Identifier(name)) => {
+                    self.around(by.span, format!("{guard}({}, ", name.node.ident));
+                }
+                // What stands there might do something, and would do it twice.
+                (Some(_), _) => {
+                    let op = op.to_string();
+                    let (op, plain) = (op.trim(), op.trim().trim_end_matches('='));
+                    let what = format!("`{op}` is for variables alone; write `a[b] = a[b] {plain} c`");
+                    self.refused.get_or_insert((statement.span.begin(), what));
+                }
+            }
         }
         statement.node.visit_stmt(|inner| self.statement(inner));
     }
@@ -123,19 +140,19 @@ impl Walk {
             Expr::Dot(receiver, name) => {
                 self.asks_flow |= name.node == "flow";
                 if METHODS.contains(&name.node.as_str()) {
-                    self.around(receiver, "__of(");
+                    self.around(receiver.span, "__of(");
                 }
             }
-            Expr::Literal(AstLiteral::Bytes(_)) => self.around(expression, "__bytes("),
-            Expr::ListComprehension(element, ..) => self.around(element, "__kept("),
-            Expr::DictComprehension(element, ..) => self.around(&element.1, "__kept("),
+            Expr::Literal(AstLiteral::Bytes(_)) => self.around(expression.span, "__bytes("),
+            Expr::ListComprehension(element, ..) => self.around(element.span, "__kept("),
+            Expr::DictComprehension(element, ..) => self.around(element.1.span, "__kept("),
             _ => {}
         }
         expression.node.visit_expr(|inner| self.expression(inner));
     }
 
-    fn around(&mut self, expression: &AstExpr, guard: &'static str) {
-        self.edits.push((expression.span.begin().get() as usize, guard));
-        self.edits.push((expression.span.end().get() as usize, ")"));
+    fn around(&mut self, span: Span, guard: impl Into<Cow<'static, str>>) {
+        self.edits.push((span.begin().get() as usize, guard.into()));
+        self.edits.push((span.end().get() as usize, ")".into()));
     }
 }

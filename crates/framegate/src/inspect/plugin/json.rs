@@ -4,6 +4,7 @@
 //! is decoded here comes from peers.
 
 use serde_json::Value as Json;
+use starlark::collections::SmallMap;
 use starlark::values::dict::{AllocDict, DictRef};
 use starlark::values::float::StarlarkFloat;
 use starlark::values::{Heap, UnpackValue, Value, ValueLike};
@@ -15,22 +16,33 @@ use super::meter::{self, Limit};
 const DEPTH_MAX: usize = 128;
 /// What a value may take while it is decoded: parsed, and then made.
 const VALUE_BYTES: usize = 128;
+/// The clock is read after so many members of an object.
+const MEMBERS_PER_READING: usize = 64;
 
-/// Reads JSON; `Ok(Err(…))` if it is none.
-///
-/// # Errors
-/// There is no room for what it would become.
-pub(super) fn decode<'v>(text: &str, heap: Heap<'v>) -> starlark::Result<Result<Value<'v>, String>> {
-    // Every value but the first has one of these before it. Those inside of strings are counted for nothing.
-    let values = 1 + text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b':')).count();
-    meter::claim(heap, values.saturating_mul(VALUE_BYTES).saturating_add(text.len().saturating_mul(2)))?;
-    Ok(match serde_json::from_str(text) {
-        Ok(json) => made(&json, heap),
-        Err(error) => Err(error.to_string()),
-    })
+/// Why there is no value.
+pub(super) enum Undecoded {
+    /// It is no JSON, or has a number that is none here.
+    NoJson(String),
+    /// There was no room for it, or no time.
+    Stopped(starlark::Error),
 }
 
-fn made<'v>(json: &Json, heap: Heap<'v>) -> Result<Value<'v>, String> {
+/// Reads JSON.
+pub(super) fn decode<'v>(text: &str, heap: Heap<'v>) -> Result<Value<'v>, Undecoded> {
+    // Every value but the first has one of these before it. Those inside of strings are counted for nothing.
+    let values = 1 + text
+        .bytes()
+        .filter(|byte| matches!(byte, b',' | b'[' | b'{' | b':'))
+        .count();
+    let bytes = values
+        .saturating_mul(VALUE_BYTES)
+        .saturating_add(text.len().saturating_mul(2));
+    meter::claim(heap, bytes).map_err(Undecoded::Stopped)?;
+    let json = serde_json::from_str(text).map_err(|error| Undecoded::NoJson(error.to_string()))?;
+    made(&json, heap)
+}
+
+fn made<'v>(json: &Json, heap: Heap<'v>) -> Result<Value<'v>, Undecoded> {
     Ok(match json {
         Json::Null => Value::new_none(),
         Json::Bool(is) => Value::new_bool(*is),
@@ -41,7 +53,7 @@ fn made<'v>(json: &Json, heap: Heap<'v>) -> Result<Value<'v>, String> {
                 heap.alloc(number)
             } else {
                 let float = number.as_f64().filter(|float| float.is_finite());
-                heap.alloc(float.ok_or("a number is too large")?)
+                heap.alloc(float.ok_or_else(|| Undecoded::NoJson("a number is too large".to_owned()))?)
             }
         }
         Json::String(text) => heap.alloc(text.as_str()),
@@ -50,8 +62,21 @@ fn made<'v>(json: &Json, heap: Heap<'v>) -> Result<Value<'v>, String> {
             heap.alloc(items.collect::<Result<Vec<_>, _>>()?)
         }
         Json::Object(members) => {
-            let members = members.iter().map(|(name, value)| Ok((name.as_str(), made(value, heap)?)));
-            heap.alloc(AllocDict(members.collect::<Result<Vec<_>, String>>()?))
+            let mut content = SmallMap::with_capacity(members.len());
+            for (at, (name, value)) in members.iter().enumerate() {
+                // Names may be chosen so that the dictionary finds all of them in one place: then each one costs more
+                // than the one before.
+                if at % MEMBERS_PER_READING == MEMBERS_PER_READING - 1 {
+                    meter::check_time().map_err(Undecoded::Stopped)?;
+                }
+                let name = heap
+                    .alloc_str(name)
+                    .to_value()
+                    .get_hashed()
+                    .map_err(Undecoded::Stopped)?;
+                content.insert_hashed(name, made(value, heap)?);
+            }
+            heap.alloc(AllocDict(content))
         }
     })
 }

@@ -32,7 +32,9 @@ fn print(value: Value<'_>, depth: usize, left: &mut usize) -> starlark::Result<(
     }
     let content = match value.unpack_str() {
         Some(text) => text.len(),
-        None => value.downcast_ref::<Bytes>().map_or(0, |bytes| bytes.as_slice().len().saturating_mul(4)),
+        None => value
+            .downcast_ref::<Bytes>()
+            .map_or(0, |bytes| bytes.as_slice().len().saturating_mul(4)),
     };
     let spent = left.checked_sub(content.saturating_add(WORD_BYTES));
     *left = spent.ok_or_else(|| meter::stop(Limit::Memory))?;

@@ -94,7 +94,9 @@ pub(super) fn start(limits: Limits) {
         // A list of it would take eight bytes a number, and a loop over it a tick.
         let ticks = usize::try_from(limits.ticks_max).unwrap_or(usize::MAX);
         meter.range_max.set(ticks.min(limits.memory_bytes_max / 16));
-        meter.deadline.set(Instant::now().checked_add(Duration::from_millis(limits.time_ms)));
+        meter
+            .deadline
+            .set(Instant::now().checked_add(Duration::from_millis(limits.time_ms)));
         meter.statements.set(0);
         meter.stopped.set(None);
     });

@@ -8,6 +8,7 @@
 //! [`PluginSpec::on_error`].
 
 mod program;
+mod nesting;
 mod guard;
 mod globals;
 mod call;
@@ -46,7 +47,7 @@ use values::{Caller, Flow, VoiceOf};
 use voice::Voice;
 
 /// The largest file of a plugin.
-const FILE_BYTES_MAX: u64 = 256 << 10;
+const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// A plugin as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,7 +240,13 @@ impl Plugin {
             let (id, name) = (&self.spec.id, hook.function());
             let sequence = subject.facts.sequence;
             self.voice.0.say(|end| {
-                tracing::warn!(plugin = id, hook = name, flow = flow_id.0, sequence, "the plugin failed: {error}{end}");
+                tracing::warn!(
+                    plugin = id,
+                    hook = name,
+                    flow = flow_id.0,
+                    sequence,
+                    "the plugin failed: {error}{end}"
+                );
             });
         }
         said

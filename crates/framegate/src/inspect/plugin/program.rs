@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::thread;
 
-use starlark::codemap::{FileSpan, Pos};
+use starlark::codemap::Pos;
 use starlark::environment::Module;
 use starlark::eval::{BeforeStmtFunc, Evaluator};
 use starlark::syntax::ast::{AssignTarget, Parameter, Stmt};
@@ -17,15 +17,16 @@ use super::error::{LoadError, Place};
 use super::globals::GLOBALS;
 use super::guard::{self, OPERATORS, Places};
 use super::meter::{self, CALL_STACK_MAX, Limits, Watch};
+use super::nesting::{self, BRACKETS_MAX};
 use super::{FILE_BYTES_MAX, Hook};
 use crate::config::nearest;
 
 /// Files are read by recursion; no file of [`FILE_BYTES_MAX`] bytes, nested as it may be, uses this up.
-const STACK_BYTES: usize = 512 << 20;
+const STACK_BYTES: usize = 256 << 20;
 /// What the statements outside of hooks may use, once, when the file is read.
 const LOAD: Limits = Limits {
     time_ms: 2000,
-    ticks_max: 10_000_000,
+    ticks_max: 1_000_000,
     memory_bytes_max: 64 << 20,
 };
 const LANGUAGE: Dialect = Dialect {
@@ -82,7 +83,11 @@ pub(super) fn read(path: &Path) -> Result<String, LoadError> {
     let mut text = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(cannot)?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(LoadError::new(path, None, format!("is larger than {FILE_BYTES_MAX} bytes")));
+        return Err(LoadError::new(
+            path,
+            None,
+            format!("is larger than {FILE_BYTES_MAX} bytes"),
+        ));
     }
     String::from_utf8(text).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -97,11 +102,17 @@ fn load(path: &Path, source: String) -> Result<Program, LoadError> {
     let parse = |text: &str, places: &Places| {
         AstModule::parse(&name, text.to_owned(), &LANGUAGE).map_err(|error| load_error(path, places, &error))
     };
-    let plain = parse(&source, &untouched)?;
     let at = |at: Pos, what: String| {
-        let span = plain.file_span(starlark::codemap::Span::new(at, at));
-        LoadError::new(path, Some(place_of(&untouched, &span)), what)
+        let before = &source[..at.get() as usize];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let place = untouched.original(before.matches('\n').count(), line.chars().count());
+        LoadError::new(path, Some(place), what)
     };
+    if let Some(deep) = nesting::too_deep(&source) {
+        let what = format!("more than {BRACKETS_MAX} brackets are open here");
+        return Err(at(Pos::new(u32::try_from(deep).unwrap_or_default()), what));
+    }
+    let plain = parse(&source, &untouched)?;
     check_hooks(&plain).map_err(|(place, what)| at(place, what))?;
     let guarded = guard::guard(&plain, &source).map_err(|(place, what)| at(place, what))?;
     let mut module = parse(&guarded.text, &guarded.places)?;
@@ -134,7 +145,9 @@ fn evaluate(module: AstModule) -> starlark::Result<[Option<OwnedFrozenValue>; 4]
             eval.disable_gc();
             eval.set_max_callstack_size(CALL_STACK_MAX)?;
             eval.set_max_tick_count(LOAD.ticks_max)?;
-            eval.set_check_cancelled(Box::new(move || meter::check(heap).is_err() || meter::check_time().is_err()));
+            eval.set_check_cancelled(Box::new(move || {
+                meter::check(heap).is_err() || meter::check_time().is_err()
+            }));
             eval.before_stmt_for_dap(BeforeStmtFunc::from_dyn(Box::new(Watch)));
             eval.eval_module(module, &GLOBALS)?;
         }
@@ -179,7 +192,9 @@ fn check_hooks(module: &AstModule) -> Result<(), (Pos, String)> {
         }
     }
     let hooks = || Hook::ALL.iter().map(|hook| hook.function());
-    let unknown = named.iter().filter(|(name, _)| name.starts_with("on_") && hooks().all(|hook| hook != **name));
+    let unknown = named
+        .iter()
+        .filter(|(name, _)| name.starts_with("on_") && hooks().all(|hook| hook != **name));
     if let Some((name, at)) = unknown.min_by_key(|(_, at)| **at) {
         let all: Vec<&str> = hooks().collect();
         let meant = match nearest(name, hooks()) {
@@ -200,11 +215,16 @@ fn load_error(path: &Path, places: &Places, error: &starlark::Error) -> LoadErro
 }
 
 fn place(places: &Places, error: &starlark::Error) -> Option<Place> {
-    let frame = || error.call_stack().clone().into_frames().into_iter().rev().find_map(|frame| frame.location);
-    error.span().cloned().or_else(frame).map(|span| place_of(places, &span))
-}
-
-fn place_of(places: &Places, span: &FileSpan) -> Place {
+    let frame = || {
+        error
+            .call_stack()
+            .clone()
+            .into_frames()
+            .into_iter()
+            .rev()
+            .find_map(|frame| frame.location)
+    };
+    let span = error.span().cloned().or_else(frame)?;
     let begin = span.resolve_span().begin;
-    places.original(begin.line, begin.column)
+    Some(places.original(begin.line, begin.column))
 }

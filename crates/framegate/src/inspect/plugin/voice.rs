@@ -36,7 +36,11 @@ impl Voice {
     fn count(&self, second: u64) -> u64 {
         let mut before = self.said.load(Relaxed);
         loop {
-            let count = if before >> 32 == second { (before & 0xffff_ffff) + 1 } else { 1 };
+            let count = if before >> 32 == second {
+                (before & 0xffff_ffff) + 1
+            } else {
+                1
+            };
             let after = second << 32 | count.min(0xffff_ffff);
             match self.said.compare_exchange_weak(before, after, Relaxed, Relaxed) {
                 Ok(_) => return count,

@@ -69,7 +69,10 @@ impl Bytes {
         match what.unpack_i32().map(u8::try_from) {
             Some(Ok(byte)) => Ok(memchr::memchr(byte, self.as_slice())),
             Some(Err(_)) => Err(wrong("a byte is a number from 0 to 255")),
-            None => Err(wrong(format!("bytes are searched for bytes or a number, not for a {}", what.get_type()))),
+            None => Err(wrong(format!(
+                "bytes are searched for bytes or a number, not for a {}",
+                what.get_type()
+            ))),
         }
     }
 }
@@ -122,8 +125,13 @@ impl<'v> StarlarkValue<'v> for Bytes {
         let asked = i32::unpack_value_err(index)?;
         let index = isize::try_from(asked).unwrap_or_default();
         let from_end = if index < 0 { self.part.len() } else { 0 };
-        let byte = from_end.checked_add_signed(index).and_then(|at| self.as_slice().get(at));
-        byte.map_or_else(|| Err(ValueError::IndexOutOfBound(asked).into()), |byte| Ok(heap.alloc(i32::from(*byte))))
+        let byte = from_end
+            .checked_add_signed(index)
+            .and_then(|at| self.as_slice().get(at));
+        byte.map_or_else(
+            || Err(ValueError::IndexOutOfBound(asked).into()),
+            |byte| Ok(heap.alloc(i32::from(*byte))),
+        )
     }
 
     fn slice(
@@ -152,8 +160,8 @@ impl<'v> StarlarkValue<'v> for Bytes {
     fn add(&self, other: Value<'v>, heap: Heap<'v>) -> Option<starlark::Result<Value<'v>>> {
         let other = Self::from_value(other)?;
         let length = self.part.len().saturating_add(other.part.len());
-        let joined = meter::claim(heap, length)
-            .and_then(|()| Self::make([self.as_slice(), other.as_slice()].concat(), heap));
+        let joined =
+            meter::claim(heap, length).and_then(|()| Self::make([self.as_slice(), other.as_slice()].concat(), heap));
         Some(joined.map(|joined| heap.alloc(joined)))
     }
 
@@ -170,7 +178,11 @@ impl<'v> StarlarkValue<'v> for Bytes {
 
     fn iterate_collect(&self, heap: Heap<'v>) -> starlark::Result<Vec<Value<'v>>> {
         meter::claim(heap, self.part.len().saturating_mul(ITEM_BYTES))?;
-        Ok(self.as_slice().iter().map(|byte| heap.alloc(i32::from(*byte))).collect())
+        Ok(self
+            .as_slice()
+            .iter()
+            .map(|byte| heap.alloc(i32::from(*byte)))
+            .collect())
     }
 }
 

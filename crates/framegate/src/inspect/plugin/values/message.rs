@@ -78,7 +78,11 @@ impl<'v> StarlarkValue<'v> for Message<'v> {
         Some(match attribute {
             "text" => *self.text.get_or_init(|| self.text(heap)),
             "bytes" => heap.alloc(Bytes::of(&subject.payload)),
-            "opcode" => heap.alloc(if subject.opcode == Opcode::Text { "text" } else { "binary" }),
+            "opcode" => heap.alloc(if subject.opcode == Opcode::Text {
+                "text"
+            } else {
+                "binary"
+            }),
             "direction" => heap.alloc(subject.facts.direction.word()),
             "sequence" => heap.alloc(subject.facts.sequence),
             "compressed" => Value::new_bool(subject.facts.compressed),

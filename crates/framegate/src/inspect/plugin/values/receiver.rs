@@ -6,9 +6,7 @@ use allocative::Allocative;
 use memchr::memmem;
 use starlark::eval::{Arguments, Evaluator};
 use starlark::values::list::ListRef;
-use starlark::values::{
-    Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value,
-};
+use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value};
 
 use crate::inspect::plugin::guard::METHODS;
 use crate::inspect::plugin::{measure, meter};
@@ -78,7 +76,9 @@ impl<'v> StarlarkValue<'v> for Method<'v> {
                 "format" => formatted(text, args, heap)?,
                 "join" => first.map_or(Ok(0), |items| joined(text, items, heap))?,
                 "replace" => replaced(text, given.first(), given.get(1)),
-                _ => pieces(text, self.name, first).saturating_mul(PIECE_BYTES).saturating_add(text.len()),
+                _ => pieces(text, self.name, first)
+                    .saturating_mul(PIECE_BYTES)
+                    .saturating_add(text.len()),
             },
         };
         meter::claim(heap, bytes)?;
@@ -96,7 +96,9 @@ fn formatted<'v>(text: &str, args: &Arguments<'v, '_>, heap: Heap<'v>) -> starla
     for value in args.positions(heap)?.chain(args.names_map()?.values().copied()) {
         largest = largest.max(measure::printed(value, heap)?);
     }
-    Ok(text.len().saturating_add(text.matches('{').count().saturating_mul(largest)))
+    Ok(text
+        .len()
+        .saturating_add(text.matches('{').count().saturating_mul(largest)))
 }
 
 fn joined<'v>(between: &str, items: Value<'v>, heap: Heap<'v>) -> starlark::Result<usize> {
@@ -115,11 +117,20 @@ fn joined<'v>(between: &str, items: Value<'v>, heap: Heap<'v>) -> starlark::Resu
 }
 
 fn replaced(text: &str, old: Option<&Value<'_>>, new: Option<&Value<'_>>) -> usize {
-    let (Some(old), Some(new)) = (old.and_then(|old| old.unpack_str()), new.and_then(|new| new.unpack_str())) else {
+    let (Some(old), Some(new)) = (
+        old.and_then(|old| old.unpack_str()),
+        new.and_then(|new| new.unpack_str()),
+    ) else {
         return 0;
     };
-    let times = if old.is_empty() { text.len() + 1 } else { memmem::find_iter(text.as_bytes(), old).count() };
-    text.len().saturating_add(times.saturating_mul(new.len())).saturating_mul(2)
+    let times = if old.is_empty() {
+        text.len() + 1
+    } else {
+        memmem::find_iter(text.as_bytes(), old).count()
+    };
+    text.len()
+        .saturating_add(times.saturating_mul(new.len()))
+        .saturating_mul(2)
 }
 
 /// How many strings the method makes of this one.

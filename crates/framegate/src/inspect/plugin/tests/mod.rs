@@ -1,5 +1,7 @@
 //! Plugins as their authors write them, and as their enemies would.
 
+#![allow(clippy::unwrap_used)]
+
 mod hooks;
 mod values;
 mod state;

@@ -121,7 +121,7 @@ impl Play {
             7 => self.cast.close(peer, script),
             8 | 9 => self.judge(script),
             10 => self.inject(peer, script),
-            11 => self.close(script),
+            11 => self.close(peer, script),
             12 => self.gate(peer.sends(), script),
             13 => self.later(script.one_of([1, 999, 1_000, 5_000])),
             14 => {}
@@ -184,24 +184,35 @@ impl Play {
         }
     }
 
-    fn close(&mut self, script: &mut Script<'_>) {
+    fn close(&mut self, peer: Peer, script: &mut Script<'_>) {
         self.quiet = false;
-        let reason = match script.byte() {
-            0..100 => Reason::Drain,
-            code => Reason::Command {
-                code: 900 + u16::from(code),
-                reason: String::from_utf8_lossy(&script.payload()).into_owned(),
-            },
-        };
-        self.stage.close(reason);
+        let code = script.byte();
+        if code < 100 {
+            self.stage.close(Reason::Drain);
+            return;
+        }
+        let reason = String::from_utf8_lossy(&script.payload()).into_owned();
+        if code < 180 {
+            let code = 900 + u16::from(code);
+            self.stage.close(Reason::Command { code, reason });
+            return;
+        }
+        let before = self.stage.got[peer.index()].len();
+        if self.stage.close_peer(peer, 820 + u16::from(code), &reason).is_err() {
+            assert_eq!(self.stage.got[peer.index()].len(), before, "nothing was sent");
+        }
     }
 
     fn gate(&mut self, direction: Direction, script: &mut Script<'_>) {
+        if self.stage.stalled[direction.from().index()] {
+            self.stage.resume(direction, script.byte() & 3 != 0);
+            return;
+        }
         let gate = script.one_of([Gate::Open, Gate::Check, Gate::Judge]);
         // Where a violation must not leave in part before it is seen, no gate is open.
         let strict = self.stage.config.close_on_violation && gate == Gate::Open;
         let gate = if strict { Gate::Check } else { gate };
-        let _ = self.stage.gate(direction, gate);
+        self.stage.gate(direction, gate);
         self.quiet &= gate == Gate::Open;
     }
 
@@ -245,9 +256,10 @@ impl Play {
             session,
             config,
             waiting,
+            stalled,
             ..
         } = &self.stage;
-        if config.record_bytes_max.is_none() || session.ending().is_some() {
+        if session.ending().is_some() {
             return;
         }
         for peer in [Peer::Client, Peer::Server] {
@@ -259,22 +271,31 @@ impl Play {
                     "no more waits than may"
                 );
             } else {
-                assert!(count > 0, "nothing waits, so more is wanted");
+                let stalled = stalled[peer.index()];
+                assert!(count > 0 || stalled, "nothing waits, so more is wanted");
             }
+        }
+    }
+
+    /// Nothing waits any more for those at the proxy.
+    fn let_go(&mut self) {
+        for direction in Direction::BOTH {
+            if self.stage.stalled[direction.from().index()] {
+                self.stage.resume(direction, true);
+            }
+        }
+        while !self.stage.inspects.is_empty() {
+            self.stage.judge(Verdict::Pass);
         }
     }
 
     /// Everybody finishes: then all is over, and all of it is on record.
     fn end(&mut self) {
         for peer in [Peer::Client, Peer::Server] {
-            while !self.stage.inspects.is_empty() {
-                self.stage.judge(Verdict::Pass);
-            }
+            self.let_go();
             self.deliver(peer, 0);
         }
-        while !self.stage.inspects.is_empty() {
-            self.stage.judge(Verdict::Pass);
-        }
+        self.let_go();
         if self.stage.config.record_bytes_max.is_some() {
             invariants::hold(&self.stage);
         }

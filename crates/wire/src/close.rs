@@ -15,6 +15,20 @@ pub struct Close {
 }
 
 impl Close {
+    /// A Close that can be sent: the reason is cut at [`REASON_BYTES_MAX`], between characters, and a code that may not be
+    /// sent is left out, with the reason, as there is none without a code.
+    #[must_use]
+    pub fn new(code: u16, reason: &str) -> Self {
+        if may_be_sent(code) {
+            Self {
+                code: Some(code),
+                reason: cut(reason).to_owned(),
+            }
+        } else {
+            Self::default()
+        }
+    }
+
     /// Reads the payload of a Close frame. A payload of one byte reads as an empty one.
     #[must_use]
     pub fn parse(payload: &[u8]) -> Self {
@@ -32,9 +46,13 @@ impl Close {
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
         let Some(code) = self.code else { return Vec::new() };
-        let reason = &self.reason.as_bytes()[..self.reason.floor_char_boundary(REASON_BYTES_MAX)];
-        [&code.to_be_bytes(), reason].concat()
+        [&code.to_be_bytes(), cut(&self.reason).as_bytes()].concat()
     }
+}
+
+/// As much of a reason as a Close has room for.
+fn cut(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
 /// What is wrong with the payload of a Close frame, if anything is.
@@ -86,5 +104,13 @@ mod tests {
         assert!(payload.len() <= 125);
         assert_eq!(Close::parse(&payload), close(Some(1008), "ä".repeat(61)));
         assert_eq!(close(None, "unsaid".to_owned()).payload(), b"");
+        assert_eq!(Close::new(1008, &"ä".repeat(100)), close(Some(1008), "ä".repeat(61)));
+    }
+
+    #[test]
+    fn a_code_that_may_not_be_sent_is_left_out_with_its_reason() {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535] {
+            assert_eq!(Close::new(code, "why").payload(), b"", "{code}");
+        }
     }
 }

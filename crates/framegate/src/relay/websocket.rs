@@ -61,7 +61,8 @@ pub async fn websocket(
                     .into_iter()
                     .zip(early.take().into_iter().flatten())
                 {
-                    conversation
+                    // No gate is changed while a connection lives, so all of it is taken.
+                    let _ = conversation
                         .session
                         .receive(peer, &bytes, millis(), &mut conversation.out);
                     conversation.perform(cx, &bytes);
@@ -206,7 +207,7 @@ impl Conversation {
                 &[][..]
             }
             Poll::Ready(Ok(n)) => {
-                self.session.receive(from, &read[..n], now, &mut self.out);
+                let _ = self.session.receive(from, &read[..n], now, &mut self.out);
                 &read[..n]
             }
         };
@@ -248,7 +249,7 @@ impl Conversation {
                 }
                 Output::Abort { to } => self.legs[to.index()].abort(cx),
                 // No judge is configured, so no gate asks for one.
-                Output::Inspect(_) => {}
+                Output::Inspect(_) | Output::NeedsInflater { .. } => {}
             }
         }
         if self.out.capacity() > 256 {

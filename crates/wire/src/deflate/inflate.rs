@@ -105,6 +105,18 @@ impl Inflater {
         self
     }
 
+    /// The same inflater, for whoever must see all of a message and takes none beyond the caps.
+    pub(crate) const fn guarding(mut self) -> Self {
+        self.reads_on = false;
+        self
+    }
+
+    /// Something did not inflate, and so nothing will any more.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
     /// Inflates the next piece of the message under way into `out`.
     ///
     /// # Errors

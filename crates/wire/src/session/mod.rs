@@ -6,7 +6,8 @@
 //! send (a range of what was read, or new bytes), finish, abort, inspect, record
 //! ```
 //!
-//! Each direction runs at one of three speeds, chosen by what is configured and switchable while the connection lives:
+//! Each direction runs at one of three speeds, chosen by what is configured and switchable between any two messages while
+//! the connection lives:
 //!
 //! 1. **Cut-through** ([`Gate::Open`]): nobody judges. Bytes leave as they arrive, as ranges of what was read, and are
 //!    parsed beside the path. Only a header that is not complete waits, because limits are held before a frame's
@@ -16,101 +17,53 @@
 //!    Close waits for what came before it.
 //! 3. **Re-encoding**: after a message of a compressed direction with context takeover was dropped or replaced, the
 //!    receiver's window is not what the sender's next bytes refer to. From then on compressed messages of that
-//!    direction are sent anew (RFC 7692 §7.1.1). The inflater always gets the sender's original stream.
+//!    direction are sent anew (RFC 7692 §7.1.1). The inflater always gets the sender's original stream. There is no way
+//!    back: the receiver's window is never again what the sender takes it for.
 //!
 //! Whatever the order of inputs: no byte leaves that was not received or commanded, every message that arrives gets
 //! one fate and one place in the sequence, and the same inputs give the same outputs.
 
+/// What the parts of a session share, borrowed from a session's fields one by one: its halves are not among them.
+macro_rules! cx {
+    ($self:ident, $out:ident) => {
+        &mut Cx {
+            config: &$self.config,
+            agreed: &$self.agreed,
+            next_sequence: &mut $self.next_sequence,
+            next_ticket: &mut $self.next_ticket,
+            out: $out,
+        }
+    };
+}
+
+mod config;
 mod output;
 mod half;
 mod gate;
+mod queue;
+mod command;
 
 use std::sync::Arc;
 
+pub use config::{Agreed, Config};
 pub use gate::Gate;
 pub use output::{
-    Bytes, Cause, End, Ending, Entry, Facts, Fate, Inspect, Output, Payload, Reason, Recorded, Span, Ticket, Verdict,
+    Bytes, Cause, End, Ending, Entry, Facts, Fate, Inspect, Output, Payload, Reason, Recorded, Refused, Span, Ticket,
+    Verdict,
 };
 
 use crate::close::Close;
-use crate::deflate::{Caps, Inflater, Params};
+use crate::deflate::Caps;
 use crate::error::Violation;
-use crate::frame::{CONTROL_BYTES_MAX, Opcode};
-use crate::message::NewMessage;
+use crate::mask;
 use crate::{Direction, Peer};
 use half::{Half, Stop};
 
 /// Milliseconds on a clock of the caller's that never goes back.
 pub type Millis = u64;
 
-/// How a session behaves; shared by all connections of the same settings.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Whether a violation closes the connection; otherwise it is passed on and flagged. Limits always close.
-    pub close_on_violation: bool,
-    /// Text messages must be UTF-8. Seen only in directions that are not [`Gate::Open`].
-    pub validate_utf8: bool,
-    /// One frame's payload, in bytes.
-    pub frame_bytes_max: u64,
-    /// One message, assembled, and inflated where the session inflates, in bytes.
-    pub message_bytes_max: u64,
-    /// Inflated to compressed size of one message; see [`Caps::ratio_max`].
-    pub inflate_ratio_max: u32,
-    /// How many messages of one direction may wait for a verdict, or behind one that waits.
-    pub held_max: usize,
-    /// How many bytes of one direction may wait, before nothing more is read; the message that goes beyond it is
-    /// still read to its end.
-    pub held_bytes_max: usize,
-    /// Both peers silent for so long: Close 1001. 0: never.
-    pub idle_ms: u64,
-    /// For the second Close, and for the end of a stream after the first one ended; counted from the last byte.
-    pub close_ms: u64,
-    /// Payload bytes of an uncompressed message that the record wants; `None`: there is no record.
-    pub record_bytes_max: Option<u64>,
-    /// Where masking keys for frames of the proxy's own come from (RFC 6455 §5.3: unpredictable).
-    pub mask_key: fn() -> [u8; 4],
-}
-
-impl Config {
-    /// The gate where nobody judges.
-    const fn open(&self) -> Gate {
-        if self.close_on_violation {
-            Gate::Check
-        } else {
-            Gate::Open
-        }
-    }
-}
-
-/// What was agreed on for one connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Agreed {
-    /// permessage-deflate's parameters, if it is in use.
-    pub deflate: Option<Params>,
-    /// Extensions that this engine does not know are in use: reserved bits and opcodes may be theirs.
-    pub unknown: bool,
-}
-
-/// Why a gate was not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GateError {
-    /// A message is under way: ask again when it is through.
-    Busy,
-    /// Compressed messages have passed uninflated: the inflater that saw them must be handed in.
-    NeedsInflater,
-}
-
-/// Why a message of the proxy's own was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// A Close has gone to that peer.
-    Closed,
-    /// Only text and binary can replace a message; text, binary, ping and pong can be injected, a ping or pong of at
-    /// most 125 bytes.
-    NotAMessage,
-    /// The payload is beyond the message limit.
-    TooBig,
-}
+/// Bytes of several messages leave as one output as long as they are no more than this.
+const JOINED_BYTES_MAX: usize = 16 << 10;
 
 /// What the parts of a session share while they work.
 struct Cx<'a> {
@@ -128,16 +81,62 @@ impl Cx<'_> {
         sequence
     }
 
+    fn ticket(&mut self) -> Ticket {
+        let ticket = Ticket(*self.next_ticket);
+        *self.next_ticket += 1;
+        ticket
+    }
+
+    /// What leaves next for a peer, in the same output as what left last if that is for the same peer, and small.
     fn send(&mut self, to: Peer, bytes: Vec<u8>) {
+        match self.last_bytes(to, bytes.len()) {
+            Some(last) => last.extend_from_slice(&bytes),
+            None => self.out.push(Output::Send {
+                to,
+                bytes: Bytes::New(bytes),
+            }),
+        }
+    }
+
+    /// Sends one frame with this header, masked anew.
+    fn send_frame(&mut self, to: Peer, head: &[u8], plain: &[u8], key: Option<[u8; 4]>) {
+        let len = head.len() + plain.len();
+        if let Some(last) = self.last_bytes(to, len) {
+            last.extend_from_slice(head);
+            mask::unmask_into(last, plain, key, 0);
+            return;
+        }
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(head);
+        mask::unmask_into(&mut bytes, plain, key, 0);
         self.out.push(Output::Send {
             to,
             bytes: Bytes::New(bytes),
         });
     }
 
+    /// What leaves last, if so many bytes may join it.
+    fn last_bytes(&mut self, peer: Peer, len: usize) -> Option<&mut Vec<u8>> {
+        match self.out.last_mut() {
+            Some(Output::Send {
+                to,
+                bytes: Bytes::New(last),
+            }) if *to == peer && last.len() + len <= JOINED_BYTES_MAX => Some(last),
+            _ => None,
+        }
+    }
+
     fn record(&mut self, recorded: Recorded) {
-        if self.config.record_bytes_max.is_some() {
+        if self.config.record_bytes_max.is_some() || recorded.ticket.is_some() {
             self.out.push(Output::Record(Entry::Message(recorded)));
+        }
+    }
+
+    /// Puts on record what has just been sent, before the sending: what is sent next can join it.
+    fn record_beside(&mut self, recorded: Recorded) {
+        self.record(recorded);
+        if let [.., sent @ Output::Send { .. }, record @ Output::Record(_)] = &mut self.out[..] {
+            std::mem::swap(sent, record);
         }
     }
 
@@ -168,19 +167,9 @@ pub struct Session {
     gone: Option<Peer>,
     /// Why the proxy closes, once it does.
     closing: Option<Box<Reason>>,
+    /// The peer to which alone the proxy has sent a Close before anything else ended the conversation, and why.
+    closed_alone: Option<Box<(Peer, Reason)>>,
     over: bool,
-}
-
-macro_rules! cx {
-    ($self:ident, $out:ident) => {
-        &mut Cx {
-            config: &$self.config,
-            agreed: &$self.agreed,
-            next_sequence: &mut $self.next_sequence,
-            next_ticket: &mut $self.next_ticket,
-            out: $out,
-        }
-    };
 }
 
 impl Session {
@@ -199,24 +188,31 @@ impl Session {
             broken: None,
             gone: None,
             closing: None,
+            closed_alone: None,
             over: false,
         }
     }
 
-    /// Bytes came from a peer. All of them are taken.
-    pub fn receive(&mut self, from: Peer, input: &[u8], now: Millis, out: &mut Vec<Output>) {
+    /// Bytes came from a peer. Gives back how many of them were taken: all, unless the direction has come to where it
+    /// [needs an inflater](Output::NeedsInflater). What was not taken must be handed in again behind [`Session::resume`].
+    #[must_use = "what was not taken must be handed in again"]
+    pub fn receive(&mut self, from: Peer, input: &[u8], now: Millis, out: &mut Vec<Output>) -> usize {
         if self.over {
-            return;
+            return input.len();
         }
-        // Bytes that reach nobody do not keep a connection alive: else a peer that never stops never ends.
-        if !self.halves[from.index()].is_away() && self.gone != Some(from.other()) {
+        if self.keeps_alive(from) {
             self.last_activity = now;
         }
         let mut at = 0;
-        while let Err(Stop { at: stopped, rule }) = self.halves[from.index()].receive(input, at, cx!(self, out)) {
-            at = stopped;
-            self.close(Reason::Violation(Violation { by: from, rule }), now, out);
-        }
+        let taken = loop {
+            match self.halves[from.index()].receive(input, at, cx!(self, out)) {
+                Ok(taken) => break taken,
+                Err(Stop { at: stopped, rule }) => {
+                    at = stopped;
+                    self.close(Reason::Violation(Violation { by: from, rule }), now, out);
+                }
+            }
+        };
         let half = &mut self.halves[from.index()];
         if self.first_close.is_none()
             && let Some(close) = half.take_close()
@@ -225,6 +221,14 @@ impl Session {
             self.first_close = Some(Box::new((from, close)));
         }
         self.settle(out);
+        taken
+    }
+
+    /// Whether what a peer says keeps the connection alive: else a peer that never stops never ends. What reaches nobody
+    /// does not, nor what somebody says to whom the proxy has said a Close.
+    fn keeps_alive(&self, from: Peer) -> bool {
+        let told = self.closed_alone.as_ref().is_some_and(|closed| closed.0 == from);
+        !told && !self.halves[from.index()].is_away() && self.gone != Some(from.other())
     }
 
     /// A peer's stream ended. [`End::Reset`] or [`End::Lost`] may follow [`End::Fin`]: the peer takes nothing any more either.
@@ -237,7 +241,7 @@ impl Session {
             self.gone.get_or_insert(from);
         }
         // Behind a Close it does not matter how a stream ends: a reset must not cost the other peer what is on its way.
-        let end = if self.first_close.is_some() || self.closing.is_some() {
+        let end = if self.first_close.is_some() || self.has_closed() {
             End::Fin
         } else {
             end
@@ -255,93 +259,6 @@ impl Session {
             self.conclude(out);
         }
         self.settle(out);
-    }
-
-    /// A judge has answered. An answer to a ticket that is not waiting any more changes nothing.
-    ///
-    /// # Errors
-    /// [`Refused`]: what should replace the message cannot; it goes on waiting for another verdict.
-    pub fn verdict(
-        &mut self,
-        ticket: Ticket,
-        verdict: Verdict,
-        now: Millis,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Refused> {
-        if let Verdict::Replace(new) = &verdict {
-            self.sendable(new, !new.opcode.is_control())?;
-        }
-        if self.over {
-            return Ok(());
-        }
-        self.last_activity = now;
-        let close = match &verdict {
-            Verdict::Close { code, reason } => Some(Reason::Verdict {
-                code: *code,
-                reason: reason.clone(),
-            }),
-            _ => None,
-        };
-        let mut verdict = Some(verdict);
-        let mut found = false;
-        for half in &mut self.halves {
-            found |= half.verdict(ticket, &mut verdict, cx!(self, out));
-        }
-        if found && let Some(reason) = close {
-            self.close(reason, now, out);
-        }
-        self.settle(out);
-        Ok(())
-    }
-
-    /// Whether a message of the proxy's own may be sent, if its kind is right here.
-    fn sendable(&self, message: &NewMessage, kind: bool) -> Result<(), Refused> {
-        let size = message.payload.len() as u64;
-        match message.opcode {
-            Opcode::Text | Opcode::Binary if kind && size <= self.config.message_bytes_max => Ok(()),
-            Opcode::Text | Opcode::Binary if kind => Err(Refused::TooBig),
-            Opcode::Ping | Opcode::Pong if kind && size <= CONTROL_BYTES_MAX => Ok(()),
-            _ => Err(Refused::NotAMessage),
-        }
-    }
-
-    /// Sends a message of the proxy's own to a peer: at once, or as soon as the frame or the fragmented message that
-    /// is on its way there is through.
-    ///
-    /// # Errors
-    /// [`Refused`]; nothing was sent.
-    pub fn inject(&mut self, to: Peer, message: NewMessage, out: &mut Vec<Output>) -> Result<(), Refused> {
-        self.sendable(&message, true)?;
-        if self.over {
-            return Err(Refused::Closed);
-        }
-        self.halves[to.other().sends().index()].inject(message, cx!(self, out))
-    }
-
-    /// Ends the conversation: Close to both peers, as soon as the frame that is on its way to each is through. A
-    /// peer that had a Close already gets no second one.
-    pub fn close(&mut self, reason: Reason, now: Millis, out: &mut Vec<Output>) {
-        if self.over || self.closing.is_some() {
-            return;
-        }
-        self.last_activity = now;
-        let close = reason.close();
-        for half in &mut self.halves {
-            half.close(&close, cx!(self, out));
-        }
-        self.closing = Some(Box::new(reason));
-        self.settle(out);
-    }
-
-    /// Changes what happens to whole messages of a direction. `inflater` is the one that inflated the direction's
-    /// messages so far, if they passed compressed while the gate was open. Where a violation closes the connection,
-    /// [`Gate::Open`] is [`Gate::Check`].
-    ///
-    /// # Errors
-    /// [`GateError`]; nothing was changed.
-    pub fn set_gate(&mut self, direction: Direction, gate: Gate, inflater: Option<Inflater>) -> Result<(), GateError> {
-        let gate = if gate == Gate::Open { self.config.open() } else { gate };
-        self.halves[direction.index()].set_gate(gate, inflater, &self.agreed)
     }
 
     /// Time has passed.
@@ -388,29 +305,40 @@ impl Session {
         if !self.over {
             return None;
         }
-        let closed = self.first_close.as_deref();
-        Some(match (&self.closing, closed, self.broken) {
-            (Some(reason), _, _) => Ending {
-                cause: Cause::Proxy((**reason).clone()),
-                close: Some(reason.close()),
+        let alone = self.closed_alone.as_ref().map(|closed| &closed.1);
+        Some(
+            match (
+                alone.or(self.closing.as_deref()),
+                self.first_close.as_deref(),
+                self.broken,
+            ) {
+                (Some(reason), _, _) => Ending {
+                    cause: Cause::Proxy(reason.clone()),
+                    close: Some(reason.close()),
+                },
+                (None, Some((peer, close)), _) => Ending {
+                    cause: Cause::Closed(*peer),
+                    close: Some(close.clone()),
+                },
+                (None, None, Some((peer, end))) => Ending {
+                    cause: Cause::Broken(peer, end),
+                    close: None,
+                },
+                (None, None, None) => Ending {
+                    cause: Cause::Proxy(Reason::Idle),
+                    close: None,
+                },
             },
-            (None, Some((peer, close)), _) => Ending {
-                cause: Cause::Closed(*peer),
-                close: Some(close.clone()),
-            },
-            (None, None, Some((peer, end))) => Ending {
-                cause: Cause::Broken(peer, end),
-                close: None,
-            },
-            (None, None, None) => Ending {
-                cause: Cause::Proxy(Reason::Idle),
-                close: None,
-            },
-        })
+        )
     }
 
     fn is_ending(&self) -> bool {
-        self.closing.is_some() || self.first_close.is_some() || self.broken.is_some()
+        self.has_closed() || self.first_close.is_some() || self.broken.is_some()
+    }
+
+    /// The proxy itself ends the conversation.
+    fn has_closed(&self) -> bool {
+        self.closing.is_some() || self.closed_alone.is_some()
     }
 
     /// Passes on the ends of streams, and sees whether all is over.

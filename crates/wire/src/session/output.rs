@@ -31,6 +31,12 @@ pub enum Output {
     },
     /// Somebody must judge this message; the answer comes as [`super::Session::verdict`].
     Inspect(Inspect),
+    /// The gate of this direction is to shut, but under context takeover (RFC 7692 §7.1.1) what comes now can be read only
+    /// by the inflater that has read all that came before. The direction stands still until [`super::Session::resume`].
+    NeedsInflater {
+        /// The direction.
+        direction: Direction,
+    },
     /// Something goes on record.
     Record(Entry),
 }
@@ -44,7 +50,7 @@ pub enum Bytes {
     New(Vec<u8>),
 }
 
-/// Names one message that waits for a verdict.
+/// Names one message that waits for a verdict, or one of the proxy's own. Each ends in exactly one [`Recorded`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
@@ -64,15 +70,15 @@ pub struct Inspect {
 pub enum Verdict {
     /// It leaves as it came.
     Pass,
-    /// This leaves in its place: text or binary, within the message limit.
+    /// This leaves in its place: text in UTF-8 or binary, within the message limit.
     Replace(NewMessage),
     /// It does not leave.
     Drop,
     /// It does not leave, and the conversation ends.
     Close {
-        /// The status code of the Close to both peers.
+        /// The status code of the Close to both peers; one that may be sent ([`crate::close::may_be_sent`]).
         code: u16,
-        /// Its reason.
+        /// Its reason, cut at [`crate::close::REASON_BYTES_MAX`].
         reason: String,
     },
 }
@@ -90,7 +96,7 @@ pub struct Facts {
     pub compressed: bool,
     /// Its sender masked it.
     pub masked: bool,
-    /// How many frames it came in.
+    /// How many frames it came in; 0 for one of the proxy's own that could not leave any more.
     pub frames: u32,
     /// Bytes on the wire, headers included.
     pub wire_bytes: u64,
@@ -112,6 +118,21 @@ impl Facts {
             frames: 1,
             wire_bytes: (head.head_len as u64).saturating_add(head.payload_len),
             payload_bytes: head.payload_len,
+            violation: None,
+        }
+    }
+
+    /// A message of the proxy's own, of which nothing is on the wire.
+    pub(super) const fn unsent(direction: Direction, opcode: Opcode) -> Self {
+        Self {
+            direction,
+            sequence: 0,
+            opcode,
+            compressed: false,
+            masked: false,
+            frames: 0,
+            wire_bytes: 0,
+            payload_bytes: 0,
             violation: None,
         }
     }
@@ -144,7 +165,7 @@ pub struct Recorded {
     pub payload: Payload,
     /// What became of it.
     pub fate: Fate,
-    /// The ticket under which it was judged.
+    /// The ticket under which it was judged, or injected. What has one is told of even where there is no record.
     pub ticket: Option<Ticket>,
 }
 
@@ -216,20 +237,33 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The Close that says so to both peers.
+    /// The Close that says so. A code that may not be sent is left out, and the reason with it; a reason that is too long
+    /// is cut.
     #[must_use]
     pub fn close(&self) -> Close {
-        let (code, reason) = match self {
-            Self::Violation(violation) => (violation.rule.close_code(), violation.rule.to_string()),
-            Self::Idle => (1001, "idle timeout".to_owned()),
-            Self::Drain => (1001, "proxy shutting down".to_owned()),
-            Self::Verdict { code, reason } | Self::Command { code, reason } => (*code, reason.clone()),
-        };
-        Close {
-            code: Some(code),
-            reason,
+        match self {
+            Self::Violation(violation) => Close::new(violation.rule.close_code(), violation.rule.words()),
+            Self::Idle => Close::new(1001, "idle timeout"),
+            Self::Drain => Close::new(1001, "proxy shutting down"),
+            Self::Verdict { code, reason } | Self::Command { code, reason } => Close::new(*code, reason),
         }
     }
+}
+
+/// Why a message of the proxy's own, or a verdict, was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A Close has gone to that peer.
+    Closed,
+    /// Only text and binary can replace a message; text, binary, ping and pong can be injected, a ping or pong of at
+    /// most 125 bytes.
+    NotAMessage,
+    /// The payload is beyond the message limit.
+    TooBig,
+    /// A text is not UTF-8 (RFC 6455 §8.1): what peers send may pass, but the proxy sends no such thing itself.
+    NotUtf8,
+    /// A Close may not carry this code (RFC 6455 §7.4).
+    CloseCode,
 }
 
 /// How a peer's stream ended.

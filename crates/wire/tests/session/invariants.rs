@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use wire::deflate::Inflater;
 use wire::error::Rule;
 use wire::frame::{FrameHead, Opcode, PAYLOAD_BYTES_MAX, RSV1};
 use wire::session::Fate;
@@ -18,6 +19,7 @@ pub fn hold(stage: &Stage) {
     gap_free(stage);
     if stage.session.ending().is_some() {
         assert!(stage.waiting.is_empty(), "no message is left without a fate");
+        assert!(stage.injected.is_empty(), "whoever injected a message is told");
     }
     for direction in Direction::BOTH {
         let said = frames(&stage.said[direction.from().index()]);
@@ -137,7 +139,7 @@ impl<'a> Way<'a> {
     }
 
     fn received(&self, control: bool) -> Vec<&'a Seen> {
-        self.seen(|seen| seen.facts.opcode.is_control() == control && seen.fate != Fate::Injected)
+        self.seen(|seen| seen.facts.opcode.is_control() == control && !is_own(seen))
     }
 
     /// The data messages on record are the frames that were said: every one in exactly one message.
@@ -166,7 +168,9 @@ impl<'a> Way<'a> {
             let mut payload = Vec::new();
             frames.iter().for_each(|frame| frame.payload_into(&mut payload));
             if facts.compressed {
-                inflater = inflater.filter(|_| facts.violation.is_none());
+                // A gate that shuts where no message refers to another begins with an inflater to which nothing has happened.
+                let anew = |inflater: &Inflater| seen.held && inflater.has_failed();
+                inflater = inflater.filter(|inflater| facts.violation.is_none() && !anew(inflater));
                 if let Some(inflater) = &mut inflater {
                     assert!(inflate(inflater, &payload) == seen.payload, "{facts:?}");
                 }
@@ -350,6 +354,11 @@ impl<'a> Way<'a> {
             );
         }
     }
+}
+
+/// The proxy wrote it; of what could not leave, there is no frame.
+fn is_own(seen: &Seen) -> bool {
+    seen.fate == Fate::Injected || seen.facts.frames == 0
 }
 
 /// Whether `got` is `theirs` and `own`, each in order, one woven into the other.

@@ -6,7 +6,7 @@ use wire::deflate::{Deflater, Params};
 use wire::error::{Rule, Violation};
 use wire::frame::Opcode;
 use wire::message::NewMessage;
-use wire::session::{Agreed, Cause, Config, End, Gate, GateError, Reason, Refused, Verdict};
+use wire::session::{Agreed, Cause, Config, End, Gate, Reason, Refused, Verdict};
 
 use super::stage::{Receiver, Stage, close, config, deflate, frame, judged, plain, text};
 
@@ -175,22 +175,14 @@ fn a_gate_can_be_shut_on_a_living_connection() {
     let mut small = Vec::new();
     deflater.compress(b"seen by nobody", &mut small);
     stage.says(Client, &frame(Client, true, 4, 1, &small));
-    assert_eq!(
-        stage.session.set_gate(Direction::Send, Gate::Judge, None),
-        Err(GateError::NeedsInflater)
-    );
+    stage.gate(Direction::Send, Gate::Judge);
+    assert!(stage.stalled == [true, false] && !stage.session.wants(Client) && stage.session.wants(Server));
     stage.says(Server, &frame(Server, false, 0, 1, b"half"));
-    assert_eq!(
-        stage.session.set_gate(Direction::Receive, Gate::Judge, None),
-        Err(GateError::Busy)
-    );
-    stage.says(Server, &frame(Server, true, 0, 0, b""));
-    assert_eq!(stage.session.set_gate(Direction::Receive, Gate::Judge, None), Ok(()));
-    stage.gets(Client);
-    stage.says(Server, &text(Server, "held"));
-    assert_eq!(stage.gets(Client), b"");
-    stage.judge(Verdict::Pass);
-    assert_eq!(stage.session.set_gate(Direction::Receive, Gate::Open, None), Ok(()));
+    stage.gate(Direction::Receive, Gate::Judge);
+    let last = frame(Server, true, 0, 0, b"");
+    stage.says(Server, &[&last[..], &text(Server, "held")].concat());
+    assert_eq!(stage.gets(Client), [frame(Server, false, 0, 1, b"half"), last].concat());
+    stage.judge(Verdict::Pass).gate(Direction::Receive, Gate::Open);
     stage.says(Server, &text(Server, "free")[..4]);
     assert_eq!(
         stage.gets(Client),
@@ -204,7 +196,7 @@ fn as_much_as_may_be_held_is_asked_for_and_no_more() {
         held_max: 2,
         ..config()
     });
-    stage.session.set_gate(Direction::Send, Gate::Judge, None).unwrap();
+    stage.gate(Direction::Send, Gate::Judge);
     stage.says(Client, &text(Client, "1"));
     assert!(stage.session.wants(Client));
     stage.says(Client, &text(Client, "2"));
@@ -219,7 +211,7 @@ fn a_replacement_that_cannot_be_sent_is_refused_and_the_message_waits_on() {
         message_bytes_max: 200,
         ..config()
     });
-    stage.session.set_gate(Direction::Send, Gate::Judge, None).unwrap();
+    stage.gate(Direction::Send, Gate::Judge);
     stage.says(Client, &text(Client, "secret"));
     let ticket = stage.inspects[0].ticket;
     for (opcode, len, refused) in [
@@ -247,8 +239,9 @@ fn where_a_violation_closes_an_open_gate_still_checks() {
         close_on_violation: true,
         ..config()
     });
-    stage.session.set_gate(Direction::Send, Gate::Judge, None).unwrap();
-    stage.session.set_gate(Direction::Send, Gate::Open, None).unwrap();
+    stage
+        .gate(Direction::Send, Gate::Judge)
+        .gate(Direction::Send, Gate::Open);
     stage.says(Client, &frame(Client, false, 0, 1, b"held until it is whole"));
     assert_eq!(stage.gets(Server), b"");
 }

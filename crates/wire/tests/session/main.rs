@@ -1,13 +1,17 @@
 //! The session from outside: bytes in, bytes and facts out. No sockets, no clock.
 //!
-//! `playbook`, `judging` and `ends` tell single stories, `simulation` makes up thousands of them from a seed and holds them against the
-//! invariants. `FRAMEGATE_SEED=N` replays one story, `FRAMEGATE_SEEDS=N` asks for more of them.
+//! `playbook`, `judging`, `gates`, `own` and `ends` tell single stories. `simulation` makes up thousands of them from a
+//! seed and holds them against the invariants; `FRAMEGATE_SEED=N` replays one story, `FRAMEGATE_SEEDS=N` asks for more of
+//! them.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, unreachable_pub)]
 
 mod stage;
+mod dice;
 mod invariants;
 mod playbook;
 mod judging;
+mod gates;
+mod own;
 mod ends;
 mod simulation;

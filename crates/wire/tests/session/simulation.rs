@@ -3,38 +3,22 @@
 use wire::deflate::{Deflater, Params};
 use wire::frame::Opcode;
 use wire::message::NewMessage;
-use wire::session::{Agreed, Config, Fate, Gate, Verdict};
+use wire::session::{Agreed, Config, End, Fate, Gate, Reason, Verdict};
 use wire::{Direction, Peer};
 
+use super::dice::{Dice, seeds};
 use super::invariants;
 use super::stage::{Receiver, Stage, config, frame};
 
-/// A small generator of the splitmix kind: the same seed, the same story, on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-
-    fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
-    }
-
-    fn payload(&mut self) -> Vec<u8> {
-        let len = match self.roll(8) {
-            0 => 0,
-            1 => 125 + self.roll(3),
-            2 => 65_534 + self.roll(4),
-            _ => self.roll(300),
-        };
-        let alphabet = 1 + self.roll(26);
-        (0..len).map(|_| b'a' + self.roll(alphabet) as u8).collect()
-    }
+fn payload(dice: &mut Dice) -> Vec<u8> {
+    let len = match dice.roll(8) {
+        0 => 0,
+        1 => 125 + dice.roll(3),
+        2 => 65_534 + dice.roll(4),
+        _ => dice.roll(300),
+    };
+    let alphabet = 1 + dice.roll(26);
+    (0..len).map(|_| b'a' + dice.roll(alphabet) as u8).collect()
 }
 
 /// Says what one peer sends: its bytes, and the data messages in them.
@@ -53,11 +37,11 @@ fn script(dice: &mut Dice, from: Peer, agreed: &Agreed, hostile: bool) -> (Vec<u
                 dice.one_in(2),
                 dice.roll(8) as u8,
                 dice.roll(16) as u8,
-                &dice.payload(),
+                &payload(dice),
             ));
             continue;
         }
-        let payload = dice.payload();
+        let payload = payload(dice);
         let mut sent = payload.clone();
         let mut rsv = 0;
         if let Some(deflater) = &mut deflater
@@ -194,7 +178,7 @@ fn judged(seed: u64) {
         agreed,
     );
     for direction in Direction::BOTH {
-        stage.gate(direction, Gate::Judge).unwrap();
+        stage.gate(direction, Gate::Judge);
     }
     let tame = dice.one_in(3);
     let act = |dice: &mut Dice, stage: &mut Stage| {
@@ -207,7 +191,7 @@ fn judged(seed: u64) {
             0 if !tame => Verdict::Drop,
             1 if !tame => Verdict::Replace(NewMessage {
                 opcode: Opcode::Text,
-                payload: dice.payload(),
+                payload: payload(dice),
             }),
             _ => Verdict::Pass,
         };
@@ -265,10 +249,7 @@ fn strict(seed: u64) {
     };
     let mut stage = Stage::new(strict, agreed);
     perform(&mut dice, &mut stage, &scripts, |_, _| {});
-    stage
-        .later(1)
-        .ends(Peer::Client, wire::session::End::Fin)
-        .ends(Peer::Server, wire::session::End::Fin);
+    stage.later(1).ends(Peer::Client, End::Fin).ends(Peer::Server, End::Fin);
     stage.later(60_000);
     assert!(stage.session.ending().is_some());
     invariants::hold(&stage);
@@ -283,22 +264,96 @@ fn strict(seed: u64) {
     }
 }
 
+/// Those at the proxy do whatever they may at any time: judge, inject, shut and open gates, close to one peer or both.
+fn meddled(seed: u64) {
+    let mut dice = Dice(seed);
+    let agreed = agreed(&mut dice);
+    let hostile = dice.one_in(3);
+    let scripts = [Peer::Client, Peer::Server].map(|peer| script(&mut dice, peer, &agreed, hostile).0);
+    let config = Config {
+        close_on_violation: hostile && dice.one_in(2),
+        held_max: 4,
+        inflate_ratio_max: u32::MAX,
+        record_bytes_max: Some(u64::MAX),
+        ..config()
+    };
+    let mut stage = Stage::new(config, agreed);
+    perform(&mut dice, &mut stage, &scripts, meddle);
+    for _ in 0..2 {
+        for direction in Direction::BOTH {
+            if stage.stalled[direction.from().index()] {
+                stage.resume(direction, true);
+            }
+        }
+        while !stage.inspects.is_empty() {
+            stage.judge(Verdict::Pass);
+        }
+    }
+    invariants::hold(&stage);
+    stage.later(1).ends(Peer::Client, End::Fin).ends(Peer::Server, End::Fin);
+    stage.later(60_000);
+    assert!(stage.session.ending().is_some());
+    invariants::hold(&stage);
+}
+
+fn meddle(dice: &mut Dice, stage: &mut Stage) {
+    let direction = dice.one_of(Direction::BOTH);
+    let side = direction.from().index();
+    let (to, gate) = (
+        direction.to(),
+        dice.one_of([Gate::Open, Gate::Check, Gate::Judge, Gate::Judge]),
+    );
+    let before = stage.got[to.index()].len();
+    match dice.roll(12) {
+        0 if stage.stalled[side] => {
+            let with = !dice.one_in(4);
+            stage.resume(direction, with);
+        }
+        1 | 2 => {
+            let strict = stage.config.close_on_violation && gate == Gate::Open;
+            stage.gate(direction, if strict { Gate::Check } else { gate });
+        }
+        3 => {
+            let opcode = dice.one_of([Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Close]);
+            if stage.inject(to, opcode, &payload(dice)).is_err() {
+                assert_eq!(stage.got[to.index()].len(), before, "nothing was injected");
+            }
+        }
+        4 if dice.one_in(10) => {
+            let code = dice.one_of([1000, 1005, 4000]);
+            if stage.close_peer(to, code, "go").is_err() {
+                assert_eq!(stage.got[to.index()].len(), before, "nothing was sent");
+            }
+        }
+        5 if dice.one_in(30) => {
+            stage.close(Reason::Drain);
+        }
+        6..10 if !stage.inspects.is_empty() => {
+            let which = dice.roll(stage.inspects.len() as u64) as usize;
+            let ticket = stage.inspects.remove(which).ticket;
+            let opcode = dice.one_of([Opcode::Text, Opcode::Binary]);
+            let payload = payload(dice);
+            let (code, reason) = (4000, "judged".to_owned());
+            let verdict = match dice.roll(8) {
+                0 | 1 => Verdict::Drop,
+                2 | 3 => Verdict::Replace(NewMessage { opcode, payload }),
+                4 if dice.one_in(10) => Verdict::Close { code, reason },
+                _ => Verdict::Pass,
+            };
+            stage.judge_ticket(ticket, verdict);
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn stories_keep_the_invariants() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a story is replayed from the command line; the engine reads nothing"
-    )]
-    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    let (from, to) = match number("FRAMEGATE_SEED") {
-        Some(seed) => (seed, seed + 1),
-        None => (0, number("FRAMEGATE_SEEDS").unwrap_or(300)),
-    };
-    for seed in from..to {
+    for seed in seeds(300) {
         let story = std::panic::catch_unwind(|| {
             cut_through(seed);
             judged(seed);
             strict(seed);
+            meddled(seed);
         });
         assert!(story.is_ok(), "replay with FRAMEGATE_SEED={seed}");
     }

@@ -1,13 +1,13 @@
 //! A stage for sessions: sends in what peers say, collects what the other one gets and what goes on record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wire::deflate::{Caps, Inflated, Inflater, Params};
 use wire::frame::{FrameHead, Opcode};
 use wire::session::{
-    Agreed, Bytes, Config, End, Entry, Facts, Fate, Gate, GateError, Inspect, Output, Payload, Reason, Recorded,
-    Refused, Session, Ticket, Verdict,
+    Agreed, Bytes, Config, End, Entry, Facts, Fate, Gate, Inspect, Output, Payload, Reason, Recorded, Refused, Session,
+    Ticket, Verdict,
 };
 use wire::{Direction, Peer, mask};
 
@@ -56,7 +56,7 @@ pub fn plain(config: Config) -> Stage {
 pub fn judged(agreed: Agreed) -> Stage {
     let mut stage = Stage::new(config(), agreed);
     for direction in Direction::BOTH {
-        stage.session.set_gate(direction, Gate::Judge, None).unwrap();
+        stage.gate(direction, Gate::Judge);
     }
     stage
 }
@@ -78,6 +78,7 @@ pub struct Seen {
     pub facts: Facts,
     pub payload: Vec<u8>,
     pub fate: Fate,
+    pub ticket: Option<Ticket>,
     /// It was held until it was whole.
     pub held: bool,
 }
@@ -88,8 +89,10 @@ pub struct Stage {
     pub config: Arc<Config>,
     pub agreed: Agreed,
     pub now: u64,
-    /// What each peer has said while the conversation went on.
+    /// What each peer has said, and the session has taken, while the conversation went on.
     pub said: [Vec<u8>; 2],
+    /// What each peer has said and the session has not taken.
+    pub unread: [Vec<u8>; 2],
     /// What each peer has got: client, server.
     pub got: [Vec<u8>; 2],
     pub finished: [bool; 2],
@@ -98,6 +101,10 @@ pub struct Stage {
     pub inspects: Vec<Inspect>,
     /// The messages that were shown to a judge and are not on record yet: their direction and their size.
     pub waiting: BTreeMap<Ticket, (Direction, usize)>,
+    /// What was injected and is not on record yet.
+    pub injected: BTreeSet<Ticket>,
+    /// The direction stands still for want of an inflater.
+    pub stalled: [bool; 2],
     parts: [[Vec<u8>; 2]; 2],
     inflaters: [Inflater; 2],
 }
@@ -111,28 +118,41 @@ impl Stage {
             agreed,
             now: 0,
             said: Default::default(),
+            unread: Default::default(),
             got: Default::default(),
             finished: [false; 2],
             aborted: [false; 2],
             seen: Vec::new(),
             inspects: Vec::new(),
             waiting: BTreeMap::new(),
+            injected: BTreeSet::new(),
+            stalled: [false; 2],
             parts: Default::default(),
             inflaters: Direction::BOTH.map(|direction| Receiver::inflater(direction, &agreed)),
         }
     }
 
     pub fn says(&mut self, from: Peer, bytes: &[u8]) -> &mut Self {
-        if self.session.ending().is_none() {
-            self.said[from.index()].extend_from_slice(bytes);
-        }
+        let mut read = std::mem::take(&mut self.unread[from.index()]);
+        read.extend_from_slice(bytes);
+        let goes_on = self.session.ending().is_none();
         let mut out = Vec::new();
-        self.session.receive(from, bytes, self.now, &mut out);
-        self.take(out, bytes);
+        let taken = self.session.receive(from, &read, self.now, &mut out);
+        if goes_on {
+            self.said[from.index()].extend_from_slice(&read[..taken]);
+        }
+        self.take(out, &read);
+        self.unread[from.index()] = read.split_off(taken);
+        let untaken = !self.unread[from.index()].is_empty();
+        assert!(
+            !untaken || self.stalled[from.index()],
+            "all is taken unless the direction stalls"
+        );
         self
     }
 
     pub fn ends(&mut self, from: Peer, end: End) -> &mut Self {
+        self.unread[from.index()].clear();
         let mut out = Vec::new();
         self.session.end(from, end, self.now, &mut out);
         self.take(out, &[]);
@@ -165,26 +185,50 @@ impl Stage {
         self
     }
 
-    pub fn inject(&mut self, to: Peer, opcode: Opcode, payload: &[u8]) -> Result<(), wire::session::Refused> {
+    pub fn inject(&mut self, to: Peer, opcode: Opcode, payload: &[u8]) -> Result<Ticket, Refused> {
         let mut out = Vec::new();
         let message = wire::message::NewMessage {
             opcode,
             payload: payload.to_vec(),
         };
         let result = self.session.inject(to, message, &mut out);
+        self.injected.extend(result.ok());
         self.take(out, &[]);
         result
     }
 
-    /// Changes a gate, and hands over the inflater that has seen what passed, if that is asked for.
-    pub fn gate(&mut self, direction: Direction, gate: Gate) -> Result<(), GateError> {
-        let result = self.session.set_gate(direction, gate, None);
-        if result != Err(GateError::NeedsInflater) || self.config.record_bytes_max.is_none() {
-            return result;
+    pub fn close_peer(&mut self, to: Peer, code: u16, reason: &str) -> Result<Ticket, Refused> {
+        let mut out = Vec::new();
+        let result = self.session.close_peer(to, code, reason, self.now, &mut out);
+        self.injected.extend(result.ok());
+        self.take(out, &[]);
+        result
+    }
+
+    pub fn gate(&mut self, direction: Direction, gate: Gate) -> &mut Self {
+        let mut out = Vec::new();
+        self.session.set_gate(direction, gate, &mut out);
+        self.take(out, &[]);
+        self
+    }
+
+    /// Hands over the inflater that has seen what went on record, if there is one and it is asked for. What was not taken
+    /// before is said again. Says whether the gate is shut.
+    pub fn resume(&mut self, direction: Direction, with: bool) -> bool {
+        let side = direction.from().index();
+        self.stalled[side] = false;
+        let inflater = (with && self.config.record_bytes_max.is_some())
+            .then(|| std::mem::replace(&mut self.inflaters[side], Inflater::new(true)));
+        let asked = inflater.is_some();
+        let unused = self.session.resume(direction, inflater);
+        let shut = asked && unused.is_none();
+        if let Some(inflater) = unused {
+            self.inflaters[side] = inflater;
         }
-        let inflater = &mut self.inflaters[direction.from().index()];
-        let inflater = std::mem::replace(inflater, Inflater::new(true));
-        self.session.set_gate(direction, gate, Some(inflater))
+        if !self.unread[side].is_empty() {
+            self.says(direction.from(), b"");
+        }
+        shut
     }
 
     pub fn later(&mut self, millis: u64) -> &mut Self {
@@ -243,6 +287,10 @@ impl Stage {
                     assert!(self.waiting.insert(inspect.ticket, about).is_none(), "one ticket each");
                     self.inspects.push(inspect);
                 }
+                Output::NeedsInflater { direction } => {
+                    let side = direction.from().index();
+                    assert!(!std::mem::replace(&mut self.stalled[side], true), "asked for once");
+                }
                 Output::Record(Entry::Part {
                     direction,
                     control,
@@ -265,7 +313,13 @@ impl Stage {
             ticket,
         } = recorded;
         if let Some(ticket) = ticket {
-            assert!(self.waiting.remove(&ticket).is_some(), "one fate for what was judged");
+            let injected = fate == Fate::Injected || facts.frames == 0;
+            let was = if injected {
+                self.injected.remove(&ticket)
+            } else {
+                self.waiting.remove(&ticket).is_some()
+            };
+            assert!(was, "one fate for what was judged or injected");
         }
         let held = matches!(payload, Payload::Plain(_));
         let side = facts.direction.from().index();
@@ -287,6 +341,7 @@ impl Stage {
             facts,
             payload,
             fate,
+            ticket,
             held,
         });
     }

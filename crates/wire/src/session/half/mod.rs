@@ -1,8 +1,11 @@
-//! One direction of a session: its frames, and the cut-through speed. The common case has a short way of its own in
-//! `whole`; what the proxy itself does in a direction is in `own`.
+//! One direction of a session: its frames, and the cut-through speed. What may not pass is seen in `begin`; the common
+//! case has a short way of its own in `whole`; what the proxy itself says in a direction is in `own`, how its gate shuts
+//! and opens in `turn`.
 
+mod begin;
 mod whole;
 mod own;
+mod turn;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,10 +15,10 @@ use super::output::{Bytes, Entry, Facts, Fate, Output, Payload, Recorded, Span};
 use super::{Agreed, Cx};
 use crate::close::{self, Close};
 use crate::error::Rule;
-use crate::frame::{CONTROL_BYTES_MAX, FrameHead, HEAD_BYTES_MAX, Opcode, PAYLOAD_BYTES_MAX, RSV1};
+use crate::frame::{FrameHead, HEAD_BYTES_MAX, Opcode};
 use crate::mask;
-use crate::message::NewMessage;
 use crate::{Direction, Peer};
+use own::Own;
 pub(super) use own::{encode, own_key};
 
 /// The connection must be closed for this; the bytes before `at` are done with.
@@ -28,6 +31,8 @@ pub(super) struct Stop {
 #[derive(Debug)]
 pub(super) struct Half {
     direction: Direction,
+    /// What is wanted: it is so from the next message on.
+    gate: Gate,
     /// There while the gate is shut: what waits, the inflater, the deflater.
     hold: Option<Box<Hold>>,
     /// A header of which not all has come.
@@ -49,11 +54,13 @@ pub(super) struct Half {
     /// The proxy has ended this direction: what still comes is recorded, but does not leave.
     away: bool,
     /// The proxy's own Close, which waits for the frame under way.
-    closing: Option<Box<Close>>,
+    closing: Option<Box<Own>>,
     /// What was injected, and waits for the frame or message under way.
-    injected: VecDeque<NewMessage>,
+    injected: VecDeque<Own>,
     /// A compressed message has passed that no inflater of ours saw.
     uninflated: bool,
+    /// The gate is to shut, and nothing is taken before there is an inflater that has seen what passed.
+    stalled: bool,
     ended: bool,
     finished: bool,
 }
@@ -76,6 +83,7 @@ impl Half {
     pub(super) fn new(direction: Direction, gate: Gate, agreed: &Agreed) -> Self {
         Self {
             direction,
+            gate,
             hold: (gate != Gate::Open).then(|| Box::new(Hold::new(direction, gate, agreed, None))),
             partial: [0; HEAD_BYTES_MAX],
             partial_len: 0,
@@ -90,6 +98,7 @@ impl Half {
             closing: None,
             injected: VecDeque::new(),
             uninflated: false,
+            stalled: false,
             ended: false,
             finished: false,
         }
@@ -99,17 +108,24 @@ impl Half {
         self.direction.to()
     }
 
-    /// Takes the bytes from `at` on, all of them unless the connection must be closed.
-    pub(super) fn receive(&mut self, input: &[u8], mut at: usize, cx: &mut Cx<'_>) -> Result<(), Stop> {
+    /// Takes the bytes from `at` on, all of them unless the connection must be closed or the direction stalls. Gives back
+    /// where it stopped.
+    pub(super) fn receive(&mut self, input: &[u8], mut at: usize, cx: &mut Cx<'_>) -> Result<usize, Stop> {
+        if self.stalled {
+            return Ok(at);
+        }
         // What leaves is emitted as one range as late as possible: `from` is where it begins.
         let mut from = at;
         loop {
             if self.frame.is_none() {
-                at = self.whole_messages(input, at, cx);
+                at = match self.hold {
+                    Some(_) => self.held_messages(input, at, cx)?,
+                    None => self.whole_messages(input, at, cx),
+                };
                 let start = at;
                 let Some(head) = self.head(input, &mut at) else {
                     self.emit(from..start, cx);
-                    return Ok(());
+                    return Ok(at);
                 };
                 let stashed = std::mem::take(&mut self.partial_len) > 0;
                 let begun = self.begin(head, cx);
@@ -131,17 +147,20 @@ impl Half {
                 .map_err(|rule| Stop { at, rule })?;
             if frame.left > 0 {
                 self.emit(from..at, cx);
-                return Ok(());
+                return Ok(at);
             }
             self.frame = None;
-            let pending = self.closing.is_some() || !self.injected.is_empty();
-            if pending {
+            let awaited = self.closing.is_some() || !self.injected.is_empty() || self.is_turning();
+            if awaited {
                 self.emit(from..at, cx);
                 from = at;
             }
             self.frame_end(&frame, last, cx).map_err(|rule| Stop { at, rule })?;
-            if pending {
+            if awaited {
                 self.boundary(cx);
+                if self.stalled {
+                    return Ok(at);
+                }
             }
         }
     }
@@ -150,7 +169,9 @@ impl Half {
     fn head_passes(&mut self, head: &FrameHead, read: Option<&[u8]>, cx: &mut Cx<'_>) {
         let bytes = read.unwrap_or(&self.partial[..usize::from(head.head_len)]);
         if let Some(hold) = &mut self.hold {
-            hold.head(head, bytes);
+            let first = self.message.filter(|message| message.frames == 1);
+            let alone = head.fin && first.is_some_and(|message| !message.compressed);
+            hold.head(head, bytes, alone);
         } else if read.is_none() && !self.away {
             cx.send(self.direction.to(), bytes.to_vec());
         }
@@ -181,108 +202,6 @@ impl Half {
         head
     }
 
-    /// A frame begins: holds it against the rules and the limits, and finds its place.
-    fn begin(&mut self, mut head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
-        let flaw = self.flaw(&head, cx.agreed);
-        let control = head.opcode.is_control();
-        let so_far = match &self.message {
-            Some(message) if head.opcode == Opcode::Continuation => message.payload_bytes,
-            _ => 0,
-        };
-        let stop = if head.payload_len > PAYLOAD_BYTES_MAX {
-            // The frame has no end that could be reached; what comes of it is counted against the longest one.
-            head.payload_len = PAYLOAD_BYTES_MAX;
-            Some(Rule::LengthBit)
-        } else if head.payload_len > cx.config.frame_bytes_max {
-            Some(Rule::FrameTooBig)
-        } else if !control && so_far.saturating_add(head.payload_len) > cx.config.message_bytes_max {
-            Some(Rule::MessageTooBig)
-        } else if cx.config.close_on_violation {
-            flaw
-        } else {
-            None
-        };
-        // Of one header's flaws the one that ends the conversation counts; of a message's, the first on the wire.
-        let facts = Facts {
-            violation: stop.or(flaw),
-            ..Facts::of(self.direction, &head)
-        };
-        self.frame = Some(Frame {
-            head,
-            left: head.payload_len,
-            control: control.then_some(facts),
-            stopped: stop.is_some(),
-            silent: stop.is_some_and(Rule::is_limit),
-        });
-        if !control {
-            self.begin_data(facts, cx);
-        }
-        match stop {
-            Some(rule) if !self.away => Err(rule),
-            _ => Ok(()),
-        }
-    }
-
-    /// A data frame begins or continues a message.
-    fn begin_data(&mut self, mut facts: Facts, cx: &mut Cx<'_>) {
-        match &mut self.message {
-            Some(message) if facts.opcode == Opcode::Continuation => {
-                message.frames = message.frames.saturating_add(1);
-                message.wire_bytes = message.wire_bytes.saturating_add(facts.wire_bytes);
-                message.payload_bytes = message.payload_bytes.saturating_add(facts.payload_bytes);
-                message.violation = message.violation.or(facts.violation);
-            }
-            _ => {
-                // A message inside a message: what came of the first is all that there will be of it.
-                let stopped = self.frame.is_some_and(|frame| frame.stopped);
-                if stopped && self.hold.is_some() {
-                    if let Some(cut) = self.message.take() {
-                        self.unfinished(cut, cx);
-                    }
-                } else {
-                    let _ = self.message_end(None, cx);
-                }
-                let rsv1 = self.frame.is_some_and(|frame| frame.head.rsv & RSV1 != 0);
-                facts.compressed = rsv1 && cx.agreed.deflate.is_some() && facts.opcode != Opcode::Continuation;
-                self.uninflated |= facts.compressed && self.hold.is_none();
-                self.message = Some(facts);
-            }
-        }
-    }
-
-    /// What is wrong with a header here.
-    #[inline]
-    fn flaw(&self, head: &FrameHead, agreed: &Agreed) -> Option<Rule> {
-        let control = head.opcode.is_control();
-        let first = !control && head.opcode != Opcode::Continuation;
-        let meant = if agreed.deflate.is_some() && first { RSV1 } else { 0 };
-        if self.close_seen {
-            Some(Rule::FrameAfterClose)
-        } else if head.rsv & !meant != 0 && !agreed.unknown {
-            Some(Rule::ReservedBits)
-        } else if matches!(head.opcode, Opcode::Reserved(_)) && !agreed.unknown {
-            Some(Rule::ReservedOpcode)
-        } else if head.mask.is_some() != (self.direction == Direction::Send) {
-            Some(if head.mask.is_some() {
-                Rule::Masked
-            } else {
-                Rule::Unmasked
-            })
-        } else if control && !head.fin {
-            Some(Rule::FragmentedControl)
-        } else if control && head.payload_len > CONTROL_BYTES_MAX {
-            Some(Rule::LongControl)
-        } else if head.opcode == Opcode::Continuation && self.message.is_none() {
-            Some(Rule::OrphanContinuation)
-        } else if first && self.message.is_some() {
-            Some(Rule::InterruptedMessage)
-        } else if !head.is_minimal() {
-            Some(Rule::NonMinimalLength)
-        } else {
-            None
-        }
-    }
-
     /// Payload of the frame under way. Gives back the span that the complete message takes with it.
     #[inline]
     fn payload(
@@ -302,13 +221,17 @@ impl Half {
             return Ok(None);
         }
         if let Some(hold) = &mut self.hold {
-            return match &mut self.message {
-                _ if frame.control.is_some() => hold.control_payload(&frame.head, &input[range], offset),
+            let result = match &mut self.message {
+                _ if frame.control.is_some() => {
+                    hold.control_payload(&frame.head, &input[range], offset);
+                    Ok(())
+                }
                 Some(message) => hold.payload(message, &frame.head, &input[range], offset, cx),
                 None => Ok(()),
-            }
-            .map(|()| None)
-            .or_else(|rule| if self.away { Ok(None) } else { Err(rule) });
+            };
+            return result
+                .map(|()| None)
+                .or_else(|rule| if self.away { Ok(None) } else { Err(rule) });
         }
         let Some(kept_max) = cx.config.record_bytes_max else {
             return Ok(None);

@@ -1,36 +1,42 @@
-//! What the proxy itself does in a direction: its own messages, its Close, its ends, its gate.
+//! What the proxy itself does in a direction: its own messages, its Close, and how it ends.
 
 use std::sync::Arc;
 
-use super::super::gate::{Gate, Hold};
 use super::super::output::{Facts, Fate, Output, Payload, Recorded, Ticket, Verdict};
-use super::super::{Agreed, Config, Cx, GateError, Refused};
+use super::super::{Config, Cx, Refused};
 use super::Half;
 use crate::Direction;
 use crate::close::Close;
-use crate::deflate::Inflater;
 use crate::error::Rule;
 use crate::frame::{FrameHead, HEAD_BYTES_MAX, Opcode};
 use crate::mask;
 use crate::message::NewMessage;
 
+/// A message of the proxy's own.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// There if somebody asked for it, and is to be told what became of it.
+    ticket: Option<Ticket>,
+    message: NewMessage,
+}
+
 impl Half {
     /// A frame has just passed: what waited for that leaves.
     pub(super) fn boundary(&mut self, cx: &mut Cx<'_>) {
         let inside = self.message.is_some();
-        for message in std::mem::take(&mut self.injected) {
+        for own in std::mem::take(&mut self.injected) {
             if self.closed_out {
-                break;
-            }
-            if inside && !message.opcode.is_control() {
-                self.injected.push_back(message);
+                self.drop_own(own, cx);
+            } else if inside && !own.message.opcode.is_control() {
+                self.injected.push_back(own);
             } else {
-                self.send_own(&message, cx);
+                self.send_own(own, cx);
             }
         }
         if let Some(close) = self.closing.take() {
-            self.close_now(&close, cx);
+            self.close_now(*close, cx);
         }
+        self.turn(cx);
     }
 
     /// The sender's stream has ended inside a header: what came of it is passed on too.
@@ -43,7 +49,7 @@ impl Half {
 
     /// The sender's stream has ended. What of a message had come is recorded as that.
     pub(in crate::session) fn end(&mut self, cx: &mut Cx<'_>) {
-        self.ended = true;
+        (self.ended, self.stalled) = (true, false);
         let cut = self.frame.take();
         let missing = cut.map_or(0, |frame| frame.left);
         let control = cut.and_then(|frame| frame.control);
@@ -61,7 +67,11 @@ impl Half {
         for cut in control.into_iter().chain(self.message.take()) {
             self.unfinished(cut, cx);
         }
-        self.closing = None;
+        // What waited for the end of a frame or a message that will not come.
+        self.drop_injected(cx);
+        if let Some(close) = self.closing.take() {
+            self.drop_own(*close, cx);
+        }
     }
 
     /// What came of a message that will never be whole goes on record.
@@ -90,7 +100,7 @@ impl Half {
             // The sender's Close is let go: the receiver has had none yet.
             self.closed_out = false;
         }
-        self.injected.clear();
+        self.drop_injected(cx);
     }
 
     /// Nothing more will leave for the receiver.
@@ -101,68 +111,118 @@ impl Half {
         }
     }
 
-    /// The proxy ends this direction.
-    pub(in crate::session) fn close(&mut self, close: &Close, cx: &mut Cx<'_>) {
+    /// The proxy ends this direction. Its Close waits for the frame under way, and one that waits already stays.
+    pub(in crate::session) fn close(&mut self, close: &Close, ticket: Option<Ticket>, cx: &mut Cx<'_>) {
         self.abandon(cx);
         let inside = self.hold.is_none() && self.frame.is_some_and(|frame| !frame.stopped);
+        let close = self.closing.take().unwrap_or_else(|| {
+            let message = NewMessage {
+                opcode: Opcode::Close,
+                payload: close.payload(),
+            };
+            Box::new(Own { ticket, message })
+        });
         if inside && !self.closed_out && !self.ended {
-            self.closing = Some(Box::new(close.clone()));
+            self.closing = Some(close);
         } else {
-            self.close_now(close, cx);
+            self.close_now(*close, cx);
         }
     }
 
-    fn close_now(&mut self, close: &Close, cx: &mut Cx<'_>) {
-        self.away = true;
+    fn close_now(&mut self, close: Own, cx: &mut Cx<'_>) {
+        // What still comes is read, if only to go on record as dropped.
+        (self.away, self.stalled) = (true, false);
         if self.closed_out || self.finished {
+            self.drop_own(close, cx);
             return;
         }
         self.closed_out = true;
-        let close = NewMessage {
-            opcode: Opcode::Close,
-            payload: close.payload(),
-        };
-        self.send_own(&close, cx);
+        self.send_own(close, cx);
     }
 
-    /// Sends a message of the proxy's own, uncompressed, as one frame.
-    fn send_own(&self, message: &NewMessage, cx: &mut Cx<'_>) {
-        let mut bytes = Vec::with_capacity(message.payload.len() + HEAD_BYTES_MAX);
+    /// Sends a message of the proxy's own, uncompressed, as one frame. That is right in a compressed direction too: it is
+    /// in nobody's window (RFC 7692 §6).
+    fn send_own(&self, own: Own, cx: &mut Cx<'_>) {
+        let NewMessage { opcode, payload } = own.message;
         let key = own_key(self.direction, None, cx.config);
-        encode(message.opcode, 0, key, &message.payload, &mut bytes);
+        let mut bytes = Vec::with_capacity(payload.len() + HEAD_BYTES_MAX);
+        encode(opcode, 0, key, &payload, &mut bytes);
         let facts = Facts {
-            direction: self.direction,
             sequence: cx.sequence(),
-            opcode: message.opcode,
-            compressed: false,
             masked: key.is_some(),
             frames: 1,
             wire_bytes: bytes.len() as u64,
-            payload_bytes: message.payload.len() as u64,
-            violation: None,
+            payload_bytes: payload.len() as u64,
+            ..Facts::unsent(self.direction, opcode)
         };
         cx.send(self.to(), bytes);
-        let payload = Payload::Plain(Arc::new(message.payload.clone()));
-        cx.record(Recorded {
+        cx.record_beside(Recorded {
             facts,
-            payload,
+            payload: Payload::Plain(Arc::new(payload)),
             fate: Fate::Injected,
-            ticket: None,
+            ticket: own.ticket,
         });
     }
 
-    pub(in crate::session) fn inject(&mut self, message: NewMessage, cx: &mut Cx<'_>) -> Result<(), Refused> {
-        let open = self.hold.is_none();
-        // What has ended may have ended inside a frame: nothing can follow that.
-        if self.closed_out || self.closing.is_some() || self.finished || self.ended && open {
+    /// A message of the proxy's own can never leave: whoever asked for it is told.
+    fn drop_own(&self, own: Own, cx: &mut Cx<'_>) {
+        if own.ticket.is_none() {
+            return;
+        }
+        let NewMessage { opcode, payload } = own.message;
+        let facts = Facts {
+            sequence: cx.sequence(),
+            ..Facts::unsent(self.direction, opcode)
+        };
+        cx.record(Recorded {
+            facts,
+            payload: Payload::Plain(Arc::new(payload)),
+            fate: Fate::Dropped,
+            ticket: own.ticket,
+        });
+    }
+
+    fn drop_injected(&mut self, cx: &mut Cx<'_>) {
+        for own in std::mem::take(&mut self.injected) {
+            self.drop_own(own, cx);
+        }
+    }
+
+    pub(in crate::session) fn inject(&mut self, message: NewMessage, cx: &mut Cx<'_>) -> Result<Ticket, Refused> {
+        let inside =
+            self.hold.is_none() && (self.frame.is_some() || self.message.is_some() && !message.opcode.is_control());
+        if self.takes_nothing_own() {
             return Err(Refused::Closed);
         }
-        if open && (self.frame.is_some() || self.message.is_some() && !message.opcode.is_control()) {
-            self.injected.push_back(message);
+        let ticket = cx.ticket();
+        let own = Own {
+            ticket: Some(ticket),
+            message,
+        };
+        if inside {
+            self.injected.push_back(own);
         } else {
-            self.send_own(&message, cx);
+            self.send_own(own, cx);
         }
-        Ok(())
+        Ok(ticket)
+    }
+
+    /// A Close of the proxy's to this direction's receiver alone.
+    pub(in crate::session) fn close_alone(&mut self, close: &Close, cx: &mut Cx<'_>) -> Result<Ticket, Refused> {
+        if self.takes_nothing_own() {
+            return Err(Refused::Closed);
+        }
+        let ticket = cx.ticket();
+        self.close(close, Some(ticket), cx);
+        Ok(ticket)
+    }
+
+    /// The receiver has had a Close or is about to get one, or the direction is over. A Close of the sender's that waits
+    /// behind a held message has not left yet.
+    fn takes_nothing_own(&self) -> bool {
+        let closed = self.closed_out && !self.hold.as_ref().is_some_and(|hold| hold.holds_close());
+        // What has ended may have ended inside a frame: nothing can follow that.
+        closed || self.closing.is_some() || self.finished || self.ended && self.hold.is_none()
     }
 
     pub(in crate::session) fn verdict(
@@ -172,34 +232,6 @@ impl Half {
         cx: &mut Cx<'_>,
     ) -> bool {
         self.hold.as_mut().is_some_and(|hold| hold.verdict(ticket, verdict, cx))
-    }
-
-    pub(in crate::session) fn set_gate(
-        &mut self,
-        gate: Gate,
-        inflater: Option<Inflater>,
-        agreed: &Agreed,
-    ) -> Result<(), GateError> {
-        match &mut self.hold {
-            Some(hold) if gate == Gate::Open && !self.uninflated && hold.may_go() => {
-                if self.message.is_some() || self.frame.is_some() {
-                    return Err(GateError::Busy);
-                }
-                self.hold = None;
-            }
-            Some(hold) => hold.set_gate(gate),
-            None if gate == Gate::Open => {}
-            None if self.message.is_some() || self.frame.is_some() || self.partial_len > 0 => {
-                return Err(GateError::Busy);
-            }
-            None if self.uninflated && inflater.is_none() => return Err(GateError::NeedsInflater),
-            None => self.hold = Some(Box::new(Hold::new(self.direction, gate, agreed, inflater))),
-        }
-        Ok(())
-    }
-
-    pub(in crate::session) fn wants(&self, config: &Config) -> bool {
-        self.hold.as_ref().is_none_or(|hold| hold.wants(config))
     }
 
     pub(in crate::session) fn take_close(&mut self) -> Option<Close> {

@@ -1,0 +1,112 @@
+//! A frame begins: its header is held against the rules and the limits before a byte of it leaves.
+
+use super::super::output::Facts;
+use super::super::{Agreed, Cx};
+use super::{Frame, Half};
+use crate::Direction;
+use crate::error::Rule;
+use crate::frame::{CONTROL_BYTES_MAX, FrameHead, Opcode, PAYLOAD_BYTES_MAX, RSV1};
+
+impl Half {
+    /// A frame begins: holds it against the rules and the limits, and finds its place.
+    pub(super) fn begin(&mut self, mut head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
+        let flaw = self.flaw(&head, cx.agreed);
+        let control = head.opcode.is_control();
+        let so_far = match &self.message {
+            Some(message) if head.opcode == Opcode::Continuation => message.payload_bytes,
+            _ => 0,
+        };
+        let stop = if head.payload_len > PAYLOAD_BYTES_MAX {
+            // The frame has no end that could be reached; what comes of it is counted against the longest one.
+            head.payload_len = PAYLOAD_BYTES_MAX;
+            Some(Rule::LengthBit)
+        } else if head.payload_len > cx.config.frame_bytes_max {
+            Some(Rule::FrameTooBig)
+        } else if !control && so_far.saturating_add(head.payload_len) > cx.config.message_bytes_max {
+            Some(Rule::MessageTooBig)
+        } else if cx.config.close_on_violation {
+            flaw
+        } else {
+            None
+        };
+        // Of one header's flaws the one that ends the conversation counts; of a message's, the first on the wire.
+        let facts = Facts {
+            violation: stop.or(flaw),
+            ..Facts::of(self.direction, &head)
+        };
+        self.frame = Some(Frame {
+            head,
+            left: head.payload_len,
+            control: control.then_some(facts),
+            stopped: stop.is_some(),
+            silent: stop.is_some_and(Rule::is_limit),
+        });
+        if !control {
+            self.begin_data(facts, cx);
+        }
+        match stop {
+            Some(rule) if !self.away => Err(rule),
+            _ => Ok(()),
+        }
+    }
+
+    /// A data frame begins or continues a message.
+    fn begin_data(&mut self, mut facts: Facts, cx: &mut Cx<'_>) {
+        match &mut self.message {
+            Some(message) if facts.opcode == Opcode::Continuation => {
+                message.frames = message.frames.saturating_add(1);
+                message.wire_bytes = message.wire_bytes.saturating_add(facts.wire_bytes);
+                message.payload_bytes = message.payload_bytes.saturating_add(facts.payload_bytes);
+                message.violation = message.violation.or(facts.violation);
+            }
+            _ => {
+                // A message inside a message: what came of the first is all that there will be of it.
+                let stopped = self.frame.is_some_and(|frame| frame.stopped);
+                if stopped && self.hold.is_some() {
+                    if let Some(cut) = self.message.take() {
+                        self.unfinished(cut, cx);
+                    }
+                } else {
+                    let _ = self.message_end(None, cx);
+                }
+                let rsv1 = self.frame.is_some_and(|frame| frame.head.rsv & RSV1 != 0);
+                facts.compressed = rsv1 && cx.agreed.deflate.is_some() && facts.opcode != Opcode::Continuation;
+                self.uninflated |= facts.compressed && self.hold.is_none();
+                self.message = Some(facts);
+            }
+        }
+    }
+
+    /// What is wrong with a header here.
+    #[inline]
+    pub(super) fn flaw(&self, head: &FrameHead, agreed: &Agreed) -> Option<Rule> {
+        let control = head.opcode.is_control();
+        let first = !control && head.opcode != Opcode::Continuation;
+        let meant = if agreed.deflate.is_some() && first { RSV1 } else { 0 };
+        if self.close_seen {
+            Some(Rule::FrameAfterClose)
+        } else if head.rsv & !meant != 0 && !agreed.unknown {
+            Some(Rule::ReservedBits)
+        } else if matches!(head.opcode, Opcode::Reserved(_)) && !agreed.unknown {
+            Some(Rule::ReservedOpcode)
+        } else if head.mask.is_some() != (self.direction == Direction::Send) {
+            Some(if head.mask.is_some() {
+                Rule::Masked
+            } else {
+                Rule::Unmasked
+            })
+        } else if control && !head.fin {
+            Some(Rule::FragmentedControl)
+        } else if control && head.payload_len > CONTROL_BYTES_MAX {
+            Some(Rule::LongControl)
+        } else if head.opcode == Opcode::Continuation && self.message.is_none() {
+            Some(Rule::OrphanContinuation)
+        } else if first && self.message.is_some() {
+            Some(Rule::InterruptedMessage)
+        } else if !head.is_minimal() {
+            Some(Rule::NonMinimalLength)
+        } else {
+            None
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! `playbook`, `judging`, `gates`, `own` and `ends` tell single stories. `simulation` makes up thousands of them from a
 //! seed and holds them against the invariants; `FRAMEGATE_SEED=N` replays one story, `FRAMEGATE_SEEDS=N` asks for more of
-//! them.
+//! them. `windows` changes compressed directions at random, and reads them with a receiver that is as strict as any.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, unreachable_pub)]
 
@@ -15,3 +15,5 @@ mod gates;
 mod own;
 mod ends;
 mod simulation;
+mod inflate;
+mod windows;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::mode::{Mode, parse_addr};
 use crate::flow::FlowId;
@@ -95,6 +95,14 @@ pub enum Command {
     Tail(TailArgs),
     /// Search the text of message bodies, best matches first
     Search(SearchArgs),
+    /// Decide about messages that interception rules hold
+    Intercept {
+        /// What to do.
+        #[command(subcommand)]
+        command: InterceptCommand,
+    },
+    /// Send a message of your own into an open WebSocket
+    Inject(InjectArgs),
     /// Write flows to a file of another format
     Export(ExportArgs),
     /// Read flows from a file
@@ -195,6 +203,90 @@ pub struct SearchArgs {
     /// In which messages, such as 'direction == "send"' [default: all]
     pub filter: Option<String>,
     /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `intercept`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum InterceptCommand {
+    /// List the messages that are held
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a held message go on as it is
+    Release {
+        /// The id, as `framegate intercept list` has it
+        id: u64,
+        /// Print a JSON object when it is done
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a held message go on with another payload
+    Modify(ModifyArgs),
+    /// Let a held message go no further
+    Drop {
+        /// The id, as `framegate intercept list` has it
+        id: u64,
+        /// Print a JSON object when it is done
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `intercept modify`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+#[command(group = ArgGroup::new("one payload").required(true).args(["text", "base64", "file"]))]
+pub struct ModifyArgs {
+    /// The id, as `framegate intercept list` has it
+    pub id: u64,
+    /// What takes its place.
+    #[command(flatten)]
+    pub payload: PayloadArgs,
+    /// Print a JSON object when it is done
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A payload, in one of three ways.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct PayloadArgs {
+    /// As text
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// In base64
+    #[arg(long, value_name = "BASE64")]
+    pub base64: Option<String>,
+    /// What is in a file
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// `inject`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+#[command(group = ArgGroup::new("one message").required(true).args(["text", "base64", "file", "ping", "close"]))]
+pub struct InjectArgs {
+    /// The flow's id
+    #[arg(value_parser = flow_id)]
+    pub flow: FlowId,
+    /// Who gets it: client or server
+    #[arg(long, value_name = "PEER", value_parser = ["client", "server"])]
+    pub to: String,
+    /// A text message, or a binary one.
+    #[command(flatten)]
+    pub payload: PayloadArgs,
+    /// An empty Ping
+    #[arg(long)]
+    pub ping: bool,
+    /// A Close with this code, such as 1000
+    #[arg(long, value_name = "CODE")]
+    pub close: Option<u16>,
+    /// The reason of the Close
+    #[arg(long, value_name = "TEXT", requires = "close")]
+    pub reason: Option<String>,
+    /// Print a JSON object when it is done
     #[arg(long)]
     pub json: bool,
 }
@@ -350,7 +442,6 @@ mod tests {
             ("run --mode gateway@:4000", "gateway@ADDR is not in this version"),
             ("run --mode socks5@:4000", "socks5@ADDR is not in this version"),
             ("mcp", "unrecognized subcommand 'mcp'"),
-            ("intercept list", "unrecognized subcommand 'intercept'"),
             ("messages seven", "number of a flow"),
         ] {
             let error = read(line).unwrap_err();

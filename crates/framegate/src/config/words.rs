@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::flow::Direction;
+
 /// What happens when a peer breaks the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -117,6 +119,17 @@ pub enum RuleDirection {
     Receive,
     /// Either way.
     Both,
+}
+
+impl RuleDirection {
+    /// Whether it is each of [`Direction::BOTH`].
+    pub(crate) fn each(self) -> [bool; 2] {
+        Direction::BOTH.map(|direction| match self {
+            Self::Both => true,
+            Self::Send => direction == Direction::Send,
+            Self::Receive => direction == Direction::Receive,
+        })
+    }
 }
 
 /// What kind of message a rule is for.

@@ -3,10 +3,12 @@
 //! These types are not `Serialize`: the store, the JSON of the command line and each exchange format have their own
 //! shapes, so that changing a noun never changes what a script or a database file relies on by accident.
 
+mod decision;
 mod message;
 mod time;
 mod words;
 
+pub use decision::Decision;
 pub use message::{Fate, Kind, Message, Metadata, Payload};
 pub use time::Timestamp;
 pub use wire::{Direction, Peer};

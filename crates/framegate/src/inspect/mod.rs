@@ -2,8 +2,33 @@
 //!
 //! This room returns verdicts and never touches the wire: [`relay`](crate::relay) asks it about each message that the
 //! session holds, and tells the session what it said. Control frames never reach a judge.
+//!
+//! A message sees its judges in this order, which [`Judges::chain`] is the only place to make:
+//!
+//! 1. **safety**: what a rule blocks nobody else sees;
+//! 2. **plugins**, in the order of their list: `on_receive_from_client`, `on_receive_from_server`;
+//! 3. **rewrite**: match and replace, in the order of its list;
+//! 4. **intercept**: held for a person, who sees what the rules before have made of it;
+//! 5. **plugins**: `on_before_send_to_server`, `on_before_send_to_client`;
+//! 6. **safety** again, if anybody has changed the message: nobody may say for a client what it may not say itself;
+//! 7. **redaction** of what goes to the client, if it is asked for.
+//!
+//! Reading order: `judge` (what a judge is) · `chain` (the messages of one connection on their way) · `judges` (who
+//! judges, from the settings) · the judges: `guard` and `safety`, `scripted` and `plugin`, `rewrite`, `intercept`.
 
 mod judge;
+mod chain;
+mod judges;
+mod guard;
+mod safety;
+mod scripted;
 mod plugin;
+mod rewrite;
+mod intercept;
 
+pub(crate) use chain::Chain;
+pub use intercept::{AnswerError, Desk, HeldMessage, Reply};
 pub(crate) use judge::{Opinion, Subject};
+pub use judges::{Judges, JudgesError};
+pub use plugin::PluginCounts;
+pub(crate) use safety::Redactor;

@@ -118,6 +118,29 @@ pub struct MessageFacts<'a> {
     pub violation: Option<&'a str>,
 }
 
+impl MessageFacts<'_> {
+    /// The facts of a message that nobody has sent yet: all that there is to say is what it would be.
+    #[must_use]
+    pub fn unsent() -> Self {
+        Self {
+            sequence: 0,
+            direction: Direction::Send,
+            at: Timestamp::now(),
+            kind: Kind::Text,
+            opcode: None,
+            compressed: false,
+            head: None,
+            body: &[],
+            size: 0,
+            wire_bytes: 0,
+            frames: 1,
+            fate: None,
+            decided_by: None,
+            violation: None,
+        }
+    }
+}
+
 impl<'a> From<&'a Message> for MessageFacts<'a> {
     fn from(message: &'a Message) -> Self {
         Self {

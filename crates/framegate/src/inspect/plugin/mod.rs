@@ -131,17 +131,17 @@ impl Hook {
 
 /// What a plugin has done since it was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PluginCounts {
+pub struct PluginCounts {
     /// Calls of its hooks.
-    pub(crate) calls: u64,
+    pub calls: u64,
     /// Those that came to nothing.
-    pub(crate) failures: u64,
+    pub failures: u64,
     /// Those that replaced the message.
-    pub(crate) replaced: u64,
+    pub replaced: u64,
     /// Those that dropped it.
-    pub(crate) dropped: u64,
+    pub dropped: u64,
     /// Those that ended the conversation.
-    pub(crate) closed: u64,
+    pub closed: u64,
 }
 
 /// A plugin that is in force. Shared by all threads; a call locks nothing.

@@ -129,6 +129,8 @@ fn binary(content: &[u8]) -> Subject {
 
 fn subject(opcode: Opcode, payload: &[u8]) -> Subject {
     Subject {
+        ticket: wire::session::Ticket(0),
+        changed: false,
         facts: Facts {
             direction: Direction::Send,
             sequence: 7,

@@ -1,0 +1,339 @@
+//! One connection's judges, and the messages that are on their way past them.
+//!
+//! Each direction has its judges in a row, and a message sees them in that order. None passes another: one that waits
+//! for a judge that takes its time holds up those behind it at that judge, where they may wait beside it. What is
+//! decided the session releases, strictly in order.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use wire::frame::Opcode;
+use wire::message::NewMessage;
+use wire::session::{Inspect, Ticket, Verdict};
+
+use super::guard::Guard;
+use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
+use super::plugin::PluginState;
+use super::safety::Action;
+use crate::flow::{Decision, Direction, Kind, Timestamp};
+use crate::query::MessageFacts;
+
+/// A judge in a direction's row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Which of the connection's judges.
+    pub(super) judge: usize,
+    /// It looks only at what others have changed.
+    pub(super) if_changed: bool,
+}
+
+/// What each plugin keeps for one flow, by its id.
+pub(super) type States = HashMap<String, Rc<RefCell<PluginState>>>;
+
+/// One connection's judges.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    panel: Panel,
+    /// Looks at what is injected, too.
+    guard: Option<Guard>,
+    /// What plugins keep for the flow.
+    states: States,
+    /// Messages of each direction that wait for a judge, or behind one that does.
+    waiting: [VecDeque<Waiting>; 2],
+    /// What was decided about messages that the session has not recorded yet.
+    decisions: VecDeque<(Ticket, Box<Decision>)>,
+}
+
+/// Who looks at what, in which order.
+struct Panel {
+    flow: JudgedFlow,
+    judges: Vec<Box<dyn Judge>>,
+    rows: [Vec<Place>; 2],
+}
+
+/// A message on its way.
+#[derive(Debug)]
+struct Waiting {
+    subject: Subject,
+    decision: Decision,
+    at: Stage,
+    /// A judge has ended its way.
+    ended: Option<Verdict>,
+}
+
+/// How far a message has come: the place in its row, and whether the judge there has been asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Stage {
+    place: usize,
+    asked: bool,
+}
+
+impl Chain {
+    /// Without a guard, and without anything kept by plugins.
+    pub(super) fn new(flow: JudgedFlow, judges: Vec<Box<dyn Judge>>, rows: [Vec<Place>; 2]) -> Self {
+        Self {
+            panel: Panel { flow, judges, rows },
+            guard: None,
+            states: States::default(),
+            waiting: Default::default(),
+            decisions: VecDeque::new(),
+        }
+    }
+
+    /// Who looks at what is injected, and what plugins keep.
+    pub(super) fn with(mut self, guard: Option<Guard>, states: States) -> Self {
+        (self.guard, self.states) = (guard, states);
+        self
+    }
+
+    /// What the plugin of that id keeps for the flow.
+    pub(super) fn kept_by(&self, plugin: &str) -> Option<Rc<RefCell<PluginState>>> {
+        self.states.get(plugin).cloned()
+    }
+
+    /// The rule that stops a message which somebody at the proxy wants to send this way, if one does.
+    pub(crate) fn stops(&self, direction: Direction, message: &NewMessage) -> Option<String> {
+        let kind = match message.opcode {
+            Opcode::Text => Kind::Text,
+            Opcode::Binary => Kind::Binary,
+            _ => return None,
+        };
+        let size = message.payload.len() as u64;
+        let facts = MessageFacts {
+            direction,
+            kind,
+            opcode: Some(message.opcode.bits()),
+            body: &message.payload,
+            size,
+            ..MessageFacts::unsent()
+        };
+        let found = self.guard.as_ref()?.find(&self.panel.flow.facts, facts)?;
+        (found.action == Action::Block).then(|| found.rule_id.to_string())
+    }
+
+    /// Whether anybody looks at the messages of this direction.
+    pub(crate) fn judges(&self, direction: Direction) -> bool {
+        !self.panel.rows[direction.index()].is_empty()
+    }
+
+    /// A message is whole: shows it to its judges, and gives back what is decided at once.
+    pub(crate) fn inspect(&mut self, inspect: Inspect, at: Timestamp) -> Option<(Ticket, Verdict)> {
+        let Inspect { ticket, facts, payload } = inspect;
+        let mut message = Waiting {
+            subject: Subject {
+                ticket,
+                facts,
+                at,
+                opcode: facts.opcode,
+                payload,
+                changed: false,
+            },
+            decision: Decision::default(),
+            at: Stage::default(),
+            ended: None,
+        };
+        let waiting = &mut self.waiting[facts.direction.index()];
+        match self.panel.advance(&mut message, waiting.back().map(|ahead| ahead.at)) {
+            Some(verdict) => {
+                self.note(ticket, message.decision);
+                Some((ticket, verdict))
+            }
+            None => {
+                waiting.push_back(message);
+                None
+            }
+        }
+    }
+
+    /// Whether a message is on its way, or a decision not on record yet.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.is_waiting() || !self.decisions.is_empty()
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.waiting.iter().all(VecDeque::is_empty)
+    }
+
+    /// The next verdict that took its time.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Verdict)> {
+        loop {
+            if let Some((ticket, verdict, decision)) = self.go_on() {
+                self.note(ticket, decision);
+                return Poll::Ready((ticket, verdict));
+            }
+            if !self.is_waiting() {
+                return Poll::Pending;
+            }
+            let Poll::Ready((ticket, decided)) = self.panel.poll(cx) else {
+                return Poll::Pending;
+            };
+            let mut all = self.waiting.iter_mut().flatten();
+            if let Some(message) = all.find(|message| message.subject.ticket == ticket) {
+                message.at = message.at.behind();
+                message.take(decided, &self.panel.flow);
+            }
+        }
+    }
+
+    /// The session has put a message on record: what was decided about it. One that waits here has come to its end
+    /// with its conversation.
+    pub(crate) fn recorded(&mut self, ticket: Ticket) -> Option<Box<Decision>> {
+        for waiting in &mut self.waiting {
+            if let Some(at) = waiting.iter().position(|message| message.subject.ticket == ticket) {
+                self.panel.judges.iter_mut().for_each(|judge| judge.forget(ticket));
+                return waiting.remove(at).and_then(|message| boxed(message.decision));
+            }
+        }
+        let at = self.decisions.iter().position(|(of, _)| *of == ticket)?;
+        self.decisions.remove(at).map(|(_, decision)| decision)
+    }
+
+    /// Keeps what is to be said about a message until it goes on record.
+    fn note(&mut self, ticket: Ticket, decision: Decision) {
+        self.decisions
+            .extend(boxed(decision).map(|decision| (ticket, decision)));
+    }
+
+    /// There is nobody any more to wait for in this direction: what waits is decided soon.
+    pub(crate) fn hurry(&mut self, direction: Direction) {
+        self.panel.judges.iter_mut().for_each(|judge| judge.hurry(direction));
+    }
+
+    /// Lets those go on that are not held up any more, up to the first that is decided.
+    fn go_on(&mut self) -> Option<(Ticket, Verdict, Decision)> {
+        for waiting in &mut self.waiting {
+            let mut ahead = None;
+            for at in 0..waiting.len() {
+                let message = &mut waiting[at];
+                let verdict = self.panel.advance(message, ahead);
+                ahead = Some(message.at);
+                if let Some(verdict) = verdict {
+                    let message = waiting.remove(at)?;
+                    return Some((message.subject.ticket, verdict, message.decision));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Panel {
+    /// Shows the message to its next judges, as far as it may go behind the one ahead of it; the verdict, if it is
+    /// decided.
+    fn advance(&mut self, message: &mut Waiting, ahead: Option<Stage>) -> Option<Verdict> {
+        let row = &self.rows[message.subject.facts.direction.index()];
+        loop {
+            if let Some(verdict) = message.verdict(row.len()) {
+                return Some(verdict);
+            }
+            let place = row[message.at.place];
+            let asked = Stage {
+                asked: true,
+                ..message.at
+            };
+            if message.at.asked || ahead.is_some_and(|ahead| ahead < asked) {
+                return None;
+            }
+            if place.if_changed && !message.subject.changed {
+                message.at = message.at.behind();
+                continue;
+            }
+            let judge = &mut self.judges[place.judge];
+            match judge.judge(&self.flow, &message.subject, &mut message.decision) {
+                Answer::Pass => message.at = message.at.behind(),
+                Answer::Decided(decided) => {
+                    message.at = message.at.behind();
+                    message.take(decided, &self.flow);
+                }
+                Answer::Later => message.at = asked,
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
+        let late = self.judges.iter_mut().map(|judge| judge.poll(cx)).find(Poll::is_ready);
+        late.unwrap_or(Poll::Pending)
+    }
+}
+
+impl Waiting {
+    /// Takes over what a judge has decided.
+    fn take(&mut self, decided: Decided, flow: &JudgedFlow) {
+        let Decided { opinion, by } = decided;
+        match opinion {
+            Opinion::Pass => {}
+            Opinion::Replace { opcode, payload } => {
+                if let Err(why) = self.replace(opcode, payload, flow) {
+                    self.decision.fact("replacement_discarded", format!("{by}: {why}"));
+                    return;
+                }
+            }
+            Opinion::Drop => self.ended = Some(Verdict::Drop),
+            Opinion::Close { code, reason } => self.ended = Some(Verdict::Close { code, reason }),
+        }
+        self.decision.add(&by);
+    }
+
+    /// What cannot be sent does not take the message's place: it goes on as it was.
+    fn replace(&mut self, opcode: Opcode, payload: Vec<u8>, flow: &JudgedFlow) -> Result<(), String> {
+        let most = flow.message_bytes_max;
+        if payload.len() as u64 > most {
+            return Err(format!(
+                "{} bytes are more than limits.message_bytes_max, {most}",
+                payload.len()
+            ));
+        }
+        if opcode == Opcode::Text && simdutf8::basic::from_utf8(&payload).is_err() {
+            return Err("a text must be UTF-8".to_owned());
+        }
+        if opcode != self.subject.opcode || payload != *self.subject.payload {
+            self.subject.opcode = opcode;
+            self.subject.payload = Arc::new(payload);
+            self.subject.changed = true;
+        }
+        Ok(())
+    }
+
+    /// What becomes of it, if that is decided: a judge has ended it, or all of them have let it pass.
+    fn verdict(&mut self, judges: usize) -> Option<Verdict> {
+        if self.ended.is_some() || self.at.place < judges {
+            return self.ended.take();
+        }
+        if !self.subject.changed {
+            return Some(Verdict::Pass);
+        }
+        Some(Verdict::Replace(NewMessage {
+            opcode: self.subject.opcode,
+            payload: Arc::unwrap_or_clone(std::mem::take(&mut self.subject.payload)),
+        }))
+    }
+}
+
+impl Stage {
+    /// The judge there has let it pass.
+    fn behind(self) -> Self {
+        Self {
+            place: self.place + 1,
+            asked: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Panel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Panel")
+            .field("flow", &self.flow)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+fn boxed(decision: Decision) -> Option<Box<Decision>> {
+    (!decision.is_empty()).then(|| Box::new(decision))
+}
+
+#[cfg(test)]
+mod tests;

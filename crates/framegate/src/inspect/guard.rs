@@ -1,0 +1,104 @@
+//! The safety filter and redaction, as judges: what [`safety`](super::safety) finds becomes a verdict.
+
+use std::sync::Arc;
+
+use wire::frame::Opcode;
+
+use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
+use super::safety::{Action, Found, InputRules, Redactor};
+use crate::flow::{Decision, Direction, Kind};
+use crate::query::{FlowFacts, MessageFacts};
+
+/// Close code of a conversation that a rule ends: policy violation (RFC 6455 §7.4.1).
+const POLICY: u16 = 1008;
+
+/// Stops what must not pass.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    pub(super) rules: InputRules,
+    /// Binary messages as well.
+    pub(super) binary: bool,
+    /// Messages from server to client as well.
+    pub(super) receive: bool,
+    /// A blocked message ends its conversation.
+    pub(super) close: bool,
+    /// What matched does not go on record where the record is redacted.
+    pub(super) discreet: bool,
+}
+
+impl Guard {
+    /// Whether it looks at messages of this direction.
+    pub(super) fn concerns(&self, direction: Direction) -> bool {
+        direction == Direction::Send || self.receive
+    }
+
+    /// What of this message a rule means, if one does. Whatever is not binary is looked at as text: a frame with an
+    /// opcode that means nothing here may mean text to somebody.
+    pub(super) fn find(&self, flow: &FlowFacts<'_>, message: MessageFacts<'_>) -> Option<Found> {
+        let looked_at = message.kind != Kind::Binary || self.binary;
+        (looked_at && self.concerns(message.direction))
+            .then(|| self.rules.check(flow, message))
+            .flatten()
+    }
+}
+
+impl Judge for Guard {
+    fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
+        let Some(found) = self.find(&flow.facts, subject.message()) else {
+            return Answer::Pass;
+        };
+        let blocks = found.action == Action::Block;
+        let discreet = self.discreet && subject.facts.direction == Direction::Receive;
+        let facts = [
+            (if blocks { "safety_blocked" } else { "safety_logged" }, "true"),
+            ("safety_rule_id", &found.rule_id),
+            (
+                "safety_matched_on",
+                if discreet { "[redacted]" } else { &found.matched_on },
+            ),
+        ];
+        for (name, value) in facts {
+            if blocks {
+                decision.more.retain(|(known, _)| known != name);
+            }
+            decision.fact(name, value);
+        }
+        if !blocks {
+            return Answer::Pass;
+        }
+        decision.blocked = true;
+        let opinion = match self.close {
+            true => Opinion::Close {
+                code: POLICY,
+                reason: "blocked by a safety rule".to_owned(),
+            },
+            false => Opinion::Drop,
+        };
+        Answer::Decided(Decided {
+            opinion,
+            by: format!("safety:{}", found.rule_id),
+        })
+    }
+}
+
+/// Takes out of the server's texts what clients must not see.
+#[derive(Debug)]
+pub(super) struct Redact(pub(super) Arc<Redactor>);
+
+impl Judge for Redact {
+    fn judge(&mut self, _: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
+        if subject.opcode == Opcode::Binary {
+            return Answer::Pass;
+        }
+        match self.0.redact(&subject.payload) {
+            None => Answer::Pass,
+            Some(redacted) => Answer::Decided(Decided {
+                by: format!("safety:{}", redacted.rules.join("+")),
+                opinion: Opinion::Replace {
+                    opcode: Opcode::Text,
+                    payload: redacted.text,
+                },
+            }),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! All judges that the settings ask for, compiled once, and who of them looks at which connection.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::chain::{Chain, Place, States};
+use super::guard::{Guard, Redact};
+use super::intercept::{Desk, Intercept, Rule};
+use super::judge::{Judge, JudgedFlow};
+use super::plugin::{Hook, OnError, Plugin, PluginCounts, PluginSpec, Stage};
+use super::rewrite::{Rewrite, Rewriter};
+use super::safety::{Action, InputRuleSpec, InputRules, InputSpec, OutputRuleSpec, Redactor, RuleError};
+use super::scripted::Scripted;
+use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, Settings};
+use crate::flow::{Direction, FlowId, Opening};
+use crate::query::FlowFacts;
+
+/// The judges of this process. A connection lives with those of the moment at which it was accepted.
+#[derive(Debug)]
+pub struct Judges {
+    guard: Option<Guard>,
+    blocks: bool,
+    redactor: Option<Arc<Redactor>>,
+    apply_to: ApplyTo,
+    plugins: Vec<Arc<Plugin>>,
+    rewrite: Vec<Arc<Rewrite>>,
+    intercept: Vec<Arc<Rule>>,
+    intercept_settings: config::Intercept,
+    desk: Arc<Desk>,
+    message_bytes_max: u64,
+}
+
+/// Why there are no judges as the settings ask for them.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {what}")]
+pub struct JudgesError {
+    /// The setting.
+    key: String,
+    what: String,
+}
+
+impl Judges {
+    /// Compiles every rule and loads every plugin. What is held goes onto `desk`.
+    ///
+    /// # Errors
+    /// The first rule or plugin that cannot be used.
+    pub fn new(settings: &Settings, desk: Arc<Desk>) -> Result<Self, JudgesError> {
+        let wrong = |key: String, what: &dyn std::fmt::Display| JudgesError {
+            key,
+            what: what.to_string(),
+        };
+        let row = |list: &str, at: usize| format!("{list}[{}]", at + 1);
+        let output = &settings.safety_output;
+        let redactor = redactor(settings).map_err(|error| wrong("safety.output".to_owned(), &error))?;
+        let redactor = (!redactor.is_empty()).then(|| Arc::new(redactor));
+        let rules = input_rules(settings).map_err(|error| wrong("safety.input".to_owned(), &error))?;
+        let input = &settings.safety_input;
+        let guard = (!rules.is_empty()).then(|| Guard {
+            rules,
+            binary: input.binary,
+            receive: input.receive,
+            close: input.close,
+            discreet: redactor.is_some() && output.apply_to != ApplyTo::Forward,
+        });
+        let mut plugins = Vec::new();
+        for (at, file) in settings.plugins.iter().enumerate() {
+            let plugin = Plugin::load(spec(file)).map_err(|error| wrong(row("plugins", at), &error))?;
+            plugins.push(Arc::new(plugin));
+        }
+        let mut rewrite = Vec::new();
+        for (at, rule) in settings.rewrite.iter().enumerate() {
+            let rule = Rewrite::new(rule).map_err(|error| wrong(row("rewrite", at), &error))?;
+            rewrite.push(Arc::new(rule));
+        }
+        let mut intercept = Vec::new();
+        for (at, rule) in settings.intercept_rules.iter().enumerate() {
+            let rule = Rule::new(rule).map_err(|error| wrong(row("intercept.rules", at), &error))?;
+            intercept.push(Arc::new(rule));
+        }
+        Ok(Self {
+            guard,
+            blocks: settings.safety_blocks(),
+            redactor,
+            apply_to: output.apply_to,
+            plugins,
+            rewrite,
+            intercept,
+            intercept_settings: settings.intercept.clone(),
+            desk,
+            message_bytes_max: settings.limits.message_bytes_max,
+        })
+    }
+
+    /// Whether somebody may look at some message of some connection.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.guard.is_none()
+            && self.forwarded().is_none()
+            && self.plugins.is_empty()
+            && self.rewrite.is_empty()
+            && self.intercept.is_empty()
+    }
+
+    /// Whether a rule may stop messages. Then no peer may say anything that the other could take otherwise than the
+    /// rule does.
+    pub(crate) fn block(&self) -> bool {
+        self.blocks
+    }
+
+    /// What takes out of the server's texts what does not go on record.
+    pub(crate) fn recorded(&self) -> Option<&Arc<Redactor>> {
+        self.redactor.as_ref().filter(|_| self.apply_to != ApplyTo::Forward)
+    }
+
+    /// What takes out of the server's texts what does not go to the client.
+    fn forwarded(&self) -> Option<&Arc<Redactor>> {
+        self.redactor.as_ref().filter(|_| self.apply_to != ApplyTo::Record)
+    }
+
+    /// Where held messages lie.
+    #[must_use]
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// What the plugins have done, in their order.
+    #[must_use]
+    pub fn plugin_counts(&self) -> Vec<(String, PluginCounts)> {
+        let plugins = self.plugins.iter();
+        plugins
+            .map(|plugin| (plugin.id().to_owned(), plugin.counts()))
+            .collect()
+    }
+
+    /// The plugins, in order.
+    pub(crate) fn plugins(&self) -> &[Arc<Plugin>] {
+        &self.plugins
+    }
+
+    /// The judges of one connection, in the order that the [room](super) states; `None`: nobody looks at it. What plugins
+    /// have kept for the flow goes on from the chain `before`.
+    pub(crate) fn chain(&self, id: FlowId, opening: &Opening, before: Option<&Chain>) -> Option<Chain> {
+        if self.is_empty() {
+            return None;
+        }
+        let facts = FlowFacts::open(Cow::Owned(opening.clone()));
+        let rewrite = concerning(&self.rewrite, |rule, direction| rule.concerns(&facts, direction));
+        let held = concerning(&self.intercept, |rule, direction| rule.concerns(&facts, direction));
+        let mut judges: Vec<Box<dyn Judge>> = Vec::new();
+        let mut seat = |judge: Box<dyn Judge>| {
+            judges.push(judge);
+            judges.len() - 1
+        };
+        let guard = self.guard.as_ref().map(|guard| (guard, seat(Box::new(guard.clone()))));
+        let kept = |plugin: &Arc<Plugin>| before.and_then(|before| before.kept_by(plugin.id()));
+        let state = |plugin: &Arc<Plugin>| (plugin.id().to_owned(), kept(plugin).unwrap_or_default());
+        let states: States = self.plugins.iter().map(state).collect();
+        let mut scripts = |stage| -> Vec<(&Plugin, usize)> {
+            let scripted = |plugin| Scripted::boxed(plugin, stage, &states[plugin.id()]);
+            let plugins = self.plugins.iter();
+            plugins.map(|plugin| (&**plugin, seat(scripted(plugin)))).collect()
+        };
+        let (on_receive, before_send) = (scripts(Stage::Receive), scripts(Stage::BeforeSend));
+        let rewriter = seat(Box::new(Rewriter(rewrite.rules)));
+        let intercept = Intercept::new(Arc::clone(&self.desk), held.rules, self.intercept_settings.clone());
+        let intercept = seat(Box::new(intercept));
+        let redact = self
+            .forwarded()
+            .map(|redactor| seat(Box::new(Redact(Arc::clone(redactor)))));
+        let rows = Direction::BOTH.map(|direction| {
+            let guard = guard
+                .filter(|(guard, _)| guard.concerns(direction))
+                .map(|(_, seat)| seat);
+            let with = |scripts: &[(&Plugin, usize)], stage| -> Vec<usize> {
+                let has = |(plugin, _): &&(&Plugin, usize)| plugin.has(Hook::of(direction, stage));
+                scripts.iter().filter(has).map(|(_, seat)| *seat).collect()
+            };
+            let mut row = Row::default();
+            row.add(guard);
+            row.add(with(&on_receive, Stage::Receive));
+            row.add(rewrite.concerned[direction.index()].then_some(rewriter));
+            row.add(held.concerned[direction.index()].then_some(intercept));
+            row.add(with(&before_send, Stage::BeforeSend));
+            row.add_if_changed(guard);
+            row.add(redact.filter(|_| direction == Direction::Receive));
+            row.0
+        });
+        let flow = JudgedFlow {
+            id,
+            facts,
+            message_bytes_max: self.message_bytes_max,
+        };
+        let some = rows.iter().any(|row| !row.is_empty());
+        some.then(|| Chain::new(flow, judges, rows).with(self.guard.clone(), states))
+    }
+}
+
+/// The judges of one direction, in their order.
+#[derive(Default)]
+struct Row(Vec<Place>);
+
+impl Row {
+    fn add(&mut self, judges: impl IntoIterator<Item = usize>) {
+        let always = |judge| Place {
+            judge,
+            if_changed: false,
+        };
+        self.0.extend(judges.into_iter().map(always));
+    }
+
+    /// It has seen the message before, and looks again at what others have made of it.
+    fn add_if_changed(&mut self, judge: Option<usize>) {
+        self.0.extend(judge.map(|judge| Place {
+            judge,
+            if_changed: true,
+        }));
+    }
+}
+
+/// The rules that concern a flow, and whether there are any for each direction.
+struct Concerning<T> {
+    rules: Vec<Arc<T>>,
+    concerned: [bool; 2],
+}
+
+fn concerning<T>(all: &[Arc<T>], concerns: impl Fn(&T, Direction) -> bool) -> Concerning<T> {
+    let of = |direction| all.iter().any(|rule| concerns(rule, direction));
+    let concerned = Direction::BOTH.map(of);
+    let either = |rule: &&Arc<T>| Direction::BOTH.iter().any(|direction| concerns(rule, *direction));
+    Concerning {
+        rules: all.iter().filter(either).cloned().collect(),
+        concerned,
+    }
+}
+
+fn redactor(settings: &Settings) -> Result<Redactor, RuleError> {
+    let rules: Vec<OutputRuleSpec> = settings
+        .safety_output_rules
+        .iter()
+        .map(|rule| OutputRuleSpec {
+            id: rule.id.clone(),
+            pattern: rule.pattern.clone(),
+            replacement: rule.replacement.clone(),
+        })
+        .collect();
+    Redactor::new(&settings.safety_output.presets, &rules)
+}
+
+fn input_rules(settings: &Settings) -> Result<InputRules, RuleError> {
+    let action = |action| match action {
+        SafetyAction::Block => Action::Block,
+        SafetyAction::LogOnly => Action::LogOnly,
+    };
+    let rules = settings.safety_input_rules.iter().map(|rule| InputRuleSpec {
+        id: rule.id.clone(),
+        pattern: rule.pattern.clone(),
+        when: rule.when.clone(),
+        action: rule.action.map(action),
+    });
+    InputRules::new(&InputSpec {
+        presets: settings.safety_input.presets.clone(),
+        action: action(settings.safety_input.action),
+        rules: rules.collect(),
+    })
+}
+
+fn spec(file: &config::PluginFile) -> PluginSpec {
+    PluginSpec {
+        id: file.id.clone(),
+        path: PathBuf::from(&file.path),
+        on_error: match file.on_error {
+            OnPluginError::Skip => OnError::Skip,
+            OnPluginError::Close => OnError::Close,
+        },
+        time_ms: file.time_ms,
+        ticks_max: file.ticks_max,
+        memory_bytes_max: file.memory_bytes,
+        state_bytes_max: file.state_bytes,
+    }
+}

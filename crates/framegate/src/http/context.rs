@@ -5,13 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::Origin;
 use crate::config::{Settings, Violations};
 use crate::flow::TlsLeg;
+use crate::inspect::Judges;
 use crate::record::Tap;
-use crate::relay::Policy;
+use crate::relay::{Live, Policy};
 use crate::tls::{Ca, Tls};
 
 /// A door of this process, as whoever might dial it has to know it.
@@ -28,6 +30,10 @@ pub(crate) struct Context {
     pub(crate) settings: Arc<Settings>,
     pub(crate) tls: Arc<Tls>,
     pub(crate) ca: Arc<Ca>,
+    pub(crate) judges: Arc<Judges>,
+    /// The judges as they are now, which may be others by then.
+    pub(crate) judges_now: Arc<ArcSwap<Judges>>,
+    pub(crate) live: Arc<Live>,
     pub(crate) tap: Tap,
     /// The door's word, such as "regular".
     pub(crate) mode: &'static str,
@@ -70,9 +76,16 @@ impl Context {
 
     /// How a connection that leaves HTTP is relayed.
     pub(crate) fn policy(&self) -> Policy {
+        // What a lenient server puts together otherwise than the rules saw it must not get past them.
+        let default = match self.judges.block() {
+            true => Violations::Close,
+            false => Violations::Relay,
+        };
         Policy {
             settings: Arc::clone(&self.settings),
-            violations: self.settings.wire.violations.unwrap_or(Violations::Relay),
+            violations: self.settings.wire.violations.unwrap_or(default),
+            live: Arc::clone(&self.live),
+            judges_now: Arc::clone(&self.judges_now),
         }
     }
 }

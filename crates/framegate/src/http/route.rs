@@ -1,6 +1,6 @@
 //! Where a request goes, as a door decides it.
 
-use wire::http::{HeadError, RequestHead, Version};
+use wire::http::{HeadError, RequestHead, Rewrite, Version};
 
 use super::{Origin, Problem};
 
@@ -49,6 +49,11 @@ impl Onward {
 
     /// The head that goes to the server. Lines that need no change leave as they came.
     pub(crate) fn rewrite(&self, request: &RequestHead, websocket: bool) -> Vec<u8> {
+        self.rewritten(request, websocket).finish()
+    }
+
+    /// The same, for whoever changes more of it.
+    pub(crate) fn rewritten<'a>(&self, request: &'a RequestHead, websocket: bool) -> Rewrite<'a> {
         let mut head = request.rewrite();
         if self.target != request.target() {
             head.target(&self.target);
@@ -67,7 +72,7 @@ impl Onward {
             // What follows a switch to any other protocol could not be seen.
             head.remove("Upgrade").remove("HTTP2-Settings");
         }
-        head.finish()
+        head
     }
 }
 

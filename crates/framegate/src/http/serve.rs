@@ -9,8 +9,9 @@ use super::exchange::{exchange, send_problem};
 use super::route::{Door, Route, check};
 use super::{Context, Exchanged, Links, Origin, Problem, failed};
 use crate::flow::Timestamp;
+use crate::relay::WebSocket;
 use crate::tls;
-use crate::upgrade::{Handover, upgrade as upgrade_to_websocket};
+use crate::upgrade::upgrade as upgrade_to_websocket;
 
 /// How a connection leaves HTTP.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) enum Next {
     /// The client asked for a tunnel.
     Connect(Box<Connect>),
     /// It has become a WebSocket.
-    WebSocket(Box<Handover>),
+    WebSocket(Box<WebSocket>),
 }
 
 /// A client that waits for a tunnel to a server, which was not dialled yet.

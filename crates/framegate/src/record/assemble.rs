@@ -2,22 +2,25 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
-use wire::deflate::{Caps, Params};
+use wire::deflate::{Caps, Inflater, Params};
 use wire::error::Rule;
 use wire::frame::Opcode;
 use wire::session::{Facts, Fate as WireFate};
 
 use super::batch::{Http, Lost, What, Whole};
 use super::half::{Assembled, Half};
+use super::redact::redacted;
 use crate::flow::{Counts, Direction, Ending, Fate, FlowId, Kind, Opening, Timestamp};
+use crate::inspect::Redactor;
 use crate::store::{PayloadRef, Row};
 
 /// What the recorder knows of a flow that is open.
 #[derive(Debug)]
 pub(super) struct FlowState {
     pub(super) id: FlowId,
-    pub(super) opening: Box<Opening>,
+    pub(super) opening: Arc<Opening>,
     /// The store has it for good.
     pub(super) stored: bool,
     /// The store has it in the transaction that is open.
@@ -29,6 +32,8 @@ pub(super) struct FlowState {
     pub(super) touched: bool,
     pub(super) ending: Option<Box<Ending>>,
     halves: [Half; 2],
+    /// Takes out of the server's texts what does not go on record.
+    redactor: Option<Arc<Redactor>>,
 }
 
 /// What is kept of payloads.
@@ -38,7 +43,7 @@ pub(super) struct Keep {
 }
 
 impl FlowState {
-    pub(super) fn new(id: FlowId, opening: Box<Opening>) -> Self {
+    pub(super) fn new(id: FlowId, opening: Arc<Opening>) -> Self {
         Self {
             id,
             opening,
@@ -49,6 +54,7 @@ impl FlowState {
             touched: false,
             ending: None,
             halves: Default::default(),
+            redactor: None,
         }
     }
 
@@ -61,6 +67,13 @@ impl FlowState {
         keep: Keep,
         store: impl FnOnce(&Row<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
+        let redactor = self.redactor.clone();
+        let (wide, narrow) = (keep.with_margin(redactor.as_deref()), keep);
+        let store = |row: &Row<'_>| match &redactor {
+            None => store(row),
+            Some(redactor) => redacted(redactor, narrow, row, store),
+        };
+        let keep = wide;
         let slice = |range: &Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
         let stored = match what {
             What::Message { at, facts, sent, bytes } => self.message(*at, facts, *sent, slice(bytes), keep, store),
@@ -77,6 +90,10 @@ impl FlowState {
             }
             What::Deflate(params) => {
                 self.deflate(*params);
+                return Ok(());
+            }
+            What::Redact(redactor) => {
+                self.redactor = Some(Arc::clone(redactor));
                 return Ok(());
             }
             What::Lost { direction, lost } => {
@@ -101,6 +118,11 @@ impl FlowState {
         let [client, server] = &mut self.halves;
         client.deflate(params.client_no_context_takeover);
         server.deflate(params.server_no_context_takeover);
+    }
+
+    /// The inflater that has read all of a direction; what comes is not for the recorder to inflate any more.
+    pub(super) fn take_inflater(&mut self, direction: Direction) -> Option<Inflater> {
+        self.halves[direction.index()].take_inflater()
     }
 
     fn lost(&mut self, direction: Direction, lost: Lost) {
@@ -181,34 +203,44 @@ impl FlowState {
         let plain = &whole.payload[..cut(&whole.payload)];
         let size = whole.payload.len() as u64;
         let truncated = plain.len() < whole.payload.len();
+        let decision = whole.decision.as_deref();
         let fate = match &whole.fate {
             WireFate::Sent => Fate::Sent,
+            WireFate::Dropped if decision.is_some_and(|decision| decision.blocked) => Fate::Blocked,
             WireFate::Dropped => Fate::Dropped,
             WireFate::Injected => Fate::Injected,
+            WireFate::Replaced(_) => Fate::Replaced,
+        };
+        let mut row = match &whole.fate {
             WireFate::Replaced(new) => {
                 let kept = &new.payload[..cut(&new.payload)];
+                let facts = Facts {
+                    opcode: new.opcode,
+                    ..whole.facts
+                };
+                let cut = kept.len() < new.payload.len();
                 let mut row = row(
                     self.id,
                     whole.at,
-                    &whole.facts,
+                    &facts,
                     kept,
                     new.payload.len() as u64,
-                    false,
-                    Fate::Replaced,
+                    cut,
+                    fate,
                     None,
                 );
-                row.truncated = kept.len() < new.payload.len();
                 row.original = Some(payload(whole.facts.opcode, plain, truncated).0);
-                row.decided_by = whole.decided_by.as_deref();
-                return with(&row);
+                row
             }
+            _ => row(self.id, whole.at, &whole.facts, plain, size, truncated, fate, None),
         };
-        let mut row = row(self.id, whole.at, &whole.facts, plain, size, truncated, fate, None);
-        row.decided_by = match (&whole.decided_by, fate) {
-            (Some(by), _) => Some(by),
-            (None, Fate::Injected) => Some("proxy"),
-            (None, _) => None,
+        row.decided_by = match decision {
+            Some(decision) if !decision.by.is_empty() => Some(&decision.by),
+            // A Close of the proxy's own.
+            _ if fate == Fate::Injected => Some("proxy"),
+            _ => None,
         };
+        row.more = decision.map_or(&[], |decision| &decision.more);
         with(&row)
     }
 

@@ -1,11 +1,13 @@
 //! What one thread hands over at once: events, and one stretch of memory with all their payloads.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use wire::deflate::Params;
 use wire::session::{Facts, Fate};
 
-use crate::flow::{Direction, Ending, FlowId, Kind, Opening, Timestamp};
+use crate::flow::{Decision, Direction, Ending, FlowId, Kind, Opening, Timestamp};
+use crate::inspect::Redactor;
 
 /// What one thread has gathered.
 #[derive(Debug, Default)]
@@ -42,9 +44,11 @@ pub(super) struct Event {
 /// What happened.
 #[derive(Debug)]
 pub(super) enum What {
-    Opened(Box<Opening>),
+    Opened(Arc<Opening>),
     /// Compressed messages follow.
     Deflate(Params),
+    /// What this takes out of the server's texts does not go on record.
+    Redact(Arc<Redactor>),
     Http(Box<Http>),
     /// Payload of a message that is not complete, unmasked.
     Part {
@@ -84,7 +88,7 @@ impl What {
                     Fate::Replaced(new) => new.payload.len(),
                     _ => 0,
                 };
-                whole.payload.len() + new
+                whole.payload.len() + new + whole.decision.as_deref().map_or(0, size_of_val)
             }
             _ => 0,
         }
@@ -125,7 +129,8 @@ pub(super) struct Http {
 pub(super) struct Whole {
     pub(super) at: Timestamp,
     pub(super) facts: Facts,
-    pub(super) payload: std::sync::Arc<Vec<u8>>,
+    pub(super) payload: Arc<Vec<u8>>,
     pub(super) fate: Fate,
-    pub(super) decided_by: Option<String>,
+    /// What was decided about it, if anybody did.
+    pub(super) decision: Option<Box<Decision>>,
 }

@@ -124,6 +124,11 @@ impl Half {
         }
     }
 
+    /// The inflater, if it has read every message so far.
+    pub(super) fn take_inflater(&mut self) -> Option<Inflater> {
+        self.inflater.take().filter(|_| self.unread.is_none())
+    }
+
     /// What was under way was not handed over to its end, or something before it was not: data, control frames or
     /// both. `compressed`: a compressed message was among it.
     pub(super) fn lost(&mut self, data: bool, control: bool, compressed: bool) {

@@ -13,6 +13,7 @@ mod queue;
 mod tap;
 mod half;
 mod assemble;
+mod redact;
 mod recorder;
 mod ids;
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use tokio::sync::{Notify, oneshot};
+use wire::deflate::Inflater;
 
 use super::batch::Batch;
-use crate::flow::{Flow, FlowId, Message};
+use crate::flow::{Direction, Flow, FlowId, Message};
 
 /// What the recorder is asked to do.
 #[derive(Debug)]
@@ -19,6 +20,12 @@ pub(super) enum Job {
     Flush(oneshot::Sender<()>),
     /// Keep a flow that was recorded elsewhere.
     Import(Box<Import>),
+    /// Hand over the inflater of a direction.
+    Inflater {
+        flow: FlowId,
+        direction: Direction,
+        to: oneshot::Sender<Option<Inflater>>,
+    },
     /// Say that flows pass unrecorded, because all ids have been given out.
     OutOfIds,
 }
@@ -152,7 +159,7 @@ mod tests {
             facts,
             payload: Arc::new(vec![0; payload_bytes]),
             fate: Fate::Sent,
-            decided_by: None,
+            decision: None,
         }));
         let held_bytes = what.held_bytes();
         let events = vec![Event { flow: FlowId(1), what }];

@@ -115,6 +115,15 @@ impl Thread {
                     self.flushes.push(done);
                     self.commit();
                 }
+                Ok(Job::Inflater { flow, direction, to }) => {
+                    // It has read what came before when that has been written.
+                    if !self.gathered.is_empty() {
+                        self.write();
+                    }
+                    let flow = self.flows.get_mut(&flow);
+                    // Whoever asked may have gone.
+                    let _ = to.send(flow.and_then(|flow| flow.take_inflater(direction)));
+                }
                 Ok(Job::Import(import)) => self.import(*import),
                 // The flows that have an id are as well off as before.
                 Ok(Job::OutOfIds) => self.report(&StoreError::OutOfIds),

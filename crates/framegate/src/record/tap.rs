@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use wire::deflate::Inflater;
 use wire::mask;
 use wire::session::{Entry, Facts, Fate, Payload, Recorded, Span};
 
@@ -12,7 +14,8 @@ use super::batch::{Batch, Event, Http, Lost, What, Whole};
 use super::ids::Ids;
 use super::queue::{Job, Queue};
 use crate::config::{OnFull, Settings};
-use crate::flow::{Direction, Ending, FlowId, Kind, Opening, State, Timestamp};
+use crate::flow::{Decision, Direction, Ending, FlowId, Kind, Opening, State, Timestamp};
+use crate::inspect::Redactor;
 
 /// A batch of so many payload bytes is handed over at once.
 const BATCH_BYTES: usize = 256 << 10;
@@ -27,12 +30,16 @@ pub(super) fn hand_over_after(settings: &Settings) -> Duration {
 
 /// The way of one data-plane thread to the recorder. Cheap to clone; stays on its thread.
 #[derive(Clone, Debug)]
-pub struct Tap(Option<Rc<Shared>>);
+pub struct Tap {
+    /// `None`: nothing is recorded.
+    shared: Option<Rc<Shared>>,
+    /// Flows have names all the same.
+    ids: Arc<Ids>,
+}
 
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
-    ids: Arc<Ids>,
     batch: RefCell<Batch>,
     hand_over_after: Duration,
     on_full: OnFull,
@@ -41,38 +48,39 @@ struct Shared {
 
 impl Tap {
     pub(super) fn new(queue: Option<Queue>, ids: Arc<Ids>, settings: &Settings) -> Self {
-        Self(queue.map(|queue| {
+        let shared = queue.map(|queue| {
             Rc::new(Shared {
                 queue,
-                ids,
                 batch: RefCell::default(),
                 hand_over_after: hand_over_after(settings),
                 on_full: settings.record.on_full,
                 payload_bytes_max: settings.record.payload_bytes_max,
             })
-        }))
+        });
+        Self { shared, ids }
     }
 
     /// Puts a new flow on record. When the store has no id left for it, it passes unrecorded, and the recorder is told
     /// the first time.
     #[must_use]
-    pub fn open(&self, opening: Opening) -> FlowTap {
-        let Some(shared) = &self.0 else {
-            return FlowTap::unrecorded();
-        };
-        let Some(id) = shared.ids.take() else {
-            if shared.ids.to_tell() {
+    pub fn open(&self, opening: impl Into<Arc<Opening>>) -> FlowTap {
+        let id = self.ids.take();
+        let shared = self.shared.clone().filter(|shared| {
+            if id.is_none() && self.ids.to_tell() {
                 shared.queue.push(Job::OutOfIds);
             }
-            return FlowTap::unrecorded();
-        };
-        shared.push(id, What::Opened(Box::new(opening)));
+            id.is_some()
+        });
+        let id = id.unwrap_or(FlowId(0));
+        if let Some(shared) = &shared {
+            shared.push(id, What::Opened(opening.into()));
+        }
         FlowTap {
-            shared: Some(Rc::clone(shared)),
+            ended: shared.is_none(),
+            shared,
             id,
             next_sequence: 0,
             shed: [Shed::default(); 2],
-            ended: false,
         }
     }
 }
@@ -159,27 +167,35 @@ pub struct HttpMessage<'a> {
 }
 
 impl FlowTap {
-    /// The tap of a flow that does not go on record.
-    fn unrecorded() -> Self {
-        Self {
-            shared: None,
-            id: FlowId(0),
-            next_sequence: 0,
-            shed: [Shed::default(); 2],
-            ended: true,
-        }
-    }
-
-    /// The flow's name; 0 if it does not go on record.
+    /// The flow's name; 0 if all names have been given out.
     #[must_use]
     pub fn id(&self) -> FlowId {
         self.id
     }
 
-    /// Payload bytes of one message that the record wants; `None`: nothing is recorded.
+    /// Payload bytes of one message that the recorder wants to see, what lies across its cut included; `None`: nothing
+    /// is recorded.
     #[must_use]
-    pub fn payload_bytes_max(&self) -> Option<usize> {
-        self.shared.as_ref().map(|shared| shared.payload_bytes_max)
+    pub fn wanted_bytes_max(&self) -> Option<u64> {
+        match self.shared.as_ref()?.payload_bytes_max {
+            0 => Some(0),
+            kept => Some((kept + Redactor::margin_bytes()) as u64),
+        }
+    }
+
+    /// Asks the recorder for the inflater of a direction that has read all of it so far: from now on the session inflates
+    /// that direction. It answers `None` if it has read only a part; nobody answers if nothing is recorded.
+    pub(crate) fn inflater(&self, direction: Direction) -> oneshot::Receiver<Option<Inflater>> {
+        let (to, inflater) = oneshot::channel();
+        if let Some(shared) = &self.shared {
+            shared.hand_over();
+            shared.queue.push(Job::Inflater {
+                flow: self.id,
+                direction,
+                to,
+            });
+        }
+        inflater
     }
 
     /// The number that the flow's next message gets.
@@ -213,8 +229,16 @@ impl FlowTap {
         }
     }
 
-    /// Puts an entry of the session on record. `read` is what its spans are stretches of.
-    pub fn entry(&mut self, entry: Entry, read: &[u8], at: Timestamp) {
+    /// Says that what `redactor` takes out of the server's texts does not go on record. Before any of them.
+    pub(crate) fn redact(&mut self, redactor: Arc<Redactor>) {
+        if let Some(shared) = &self.shared {
+            shared.push(self.id, What::Redact(redactor));
+        }
+    }
+
+    /// Puts an entry of the session on record. `read` is what its spans are stretches of, `decision` what was decided
+    /// about the message.
+    pub fn entry(&mut self, entry: Entry, read: &[u8], at: Timestamp, decision: Option<Box<Decision>>) {
         let Some(shared) = self.shared.clone() else { return };
         match entry {
             Entry::Part {
@@ -265,7 +289,7 @@ impl FlowTap {
                         facts,
                         payload,
                         fate,
-                        decided_by: None,
+                        decision,
                     })),
                 };
                 shared.push(self.id, what);

@@ -4,47 +4,43 @@
 //! says, as it came. Frames are the [`relay`](crate::relay)'s.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::timeout;
 use wire::http::{Framing, RequestHead, ResponseHead};
-use wire::upgrade::{Negotiated, WebSocketRequest, check_response, negotiated};
+use wire::upgrade::{Negotiated, Offer, WebSocketRequest, check_response, negotiated};
 
 use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp};
 use crate::http::{
     AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
 };
+use crate::inspect::Chain;
 use crate::record::{FlowTap, HttpMessage};
-use crate::relay::{Leg, Policy};
-
-/// Everything that the relay needs for a WebSocket.
-#[derive(Debug)]
-pub(crate) struct Handover {
-    pub(crate) client: Leg,
-    pub(crate) server: Leg,
-    pub(crate) negotiated: Negotiated,
-    pub(crate) policy: Policy,
-    pub(crate) flow: FlowTap,
-}
+use crate::relay::{Leg, WebSocket};
 
 /// A WebSocket that both peers have agreed to.
 #[derive(Debug)]
 pub(crate) struct Agreed {
     server: Conn,
     negotiated: Negotiated,
+    opening: Arc<Opening>,
     flow: FlowTap,
+    judges: Option<Box<Chain>>,
 }
 
 impl Agreed {
     /// Adds the client's side.
-    pub(crate) fn with(self, context: &Context, client: Conn) -> Handover {
-        Handover {
+    pub(crate) fn with(self, context: &Context, client: Conn) -> WebSocket {
+        WebSocket {
             client: leg(client),
             server: leg(self.server),
             negotiated: self.negotiated,
             policy: context.policy(),
+            opening: self.opening,
             flow: self.flow,
+            judges: self.judges,
         }
     }
 }
@@ -68,7 +64,7 @@ pub(crate) async fn upgrade(
 ) -> Step {
     let started_at = Timestamp::now();
     let url = onward.url(true);
-    let head = onward.rewrite(request, true);
+    let head = readable(context, request, asked, onward);
     let (link, answer) = loop {
         let mut link = match links.take(context, &onward.origin).await {
             Ok(link) => link,
@@ -101,9 +97,25 @@ pub(crate) async fn upgrade(
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
     let (negotiated, notes) = agreed(asked, &answer);
-    let mut flow = context
-        .tap
-        .open(websocket_opening(context, url, started_at, &link, &answer));
+    if negotiated.unknown && !context.judges.is_empty() {
+        let record = Exchanged::with(context, url, started_at, &link);
+        let detail =
+            "the server's 101 agrees to an extension that it was not offered, so its messages could not be judged";
+        return refuse(
+            client,
+            request,
+            Some(record),
+            Problem::bad_gateway("unreadable-extension", detail),
+        )
+        .await;
+    }
+    let opening = websocket_opening(context, url, started_at, &link, &answer);
+    let opening = Arc::new(opening);
+    let mut flow = context.tap.open(Arc::clone(&opening));
+    let judges = context.judges.chain(flow.id(), &opening, None);
+    if let Some(redactor) = context.judges.recorded() {
+        flow.redact(Arc::clone(redactor));
+    }
     record_upgrade(&mut flow, request, started_at, &answer, answered_at, notes);
     if let Err(error) = client.send(answer.raw()).await {
         flow.end(failed(format!("the client did not take the server's 101: {error}")));
@@ -113,8 +125,27 @@ pub(crate) async fn upgrade(
     Step::WebSocket(Box::new(Agreed {
         server: link.conn,
         negotiated,
+        opening,
         flow,
+        judges: judges.map(Box::new),
     }))
+}
+
+/// The head that goes to the server. Where messages are judged it offers only extensions that the judges can read
+/// through: what they could not read must not pass them.
+fn readable(context: &Context, request: &RequestHead, asked: &WebSocketRequest, onward: &Onward) -> Vec<u8> {
+    const NAME: &str = "Sec-WebSocket-Extensions";
+    let mut head = onward.rewritten(request, true);
+    let all_known = asked.extensions_error.is_none() && asked.extensions.iter().all(Offer::is_deflate);
+    if !context.judges.is_empty() && !all_known {
+        let known = asked.extensions.iter().filter(|offer| offer.is_deflate());
+        let known: Vec<String> = known.map(ToString::to_string).collect();
+        match known.is_empty() {
+            true => head.remove(NAME),
+            false => head.set(NAME, known.join(", ")),
+        };
+    }
+    head.finish()
 }
 
 /// Sends the request on and waits for the head that answers it.

@@ -21,7 +21,7 @@ fn flows_beyond_the_last_id_pass_unrecorded_and_hurt_no_other() {
                     tap: tap.open(opening()),
                     sequence: 0,
                 };
-                assert_eq!(beyond.tap.payload_bytes_max(), None);
+                assert_eq!(beyond.tap.wanted_bytes_max(), None);
                 beyond.say(Opcode::Text, false, &[b"unrecorded"]);
                 beyond.tap.end(complete());
             }

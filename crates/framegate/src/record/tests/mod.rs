@@ -197,7 +197,7 @@ impl Talk<'_> {
             compressed,
             span: span(bytes),
         };
-        self.tap.entry(entry, bytes, Timestamp(1));
+        self.tap.entry(entry, bytes, Timestamp(1), None);
     }
 
     /// The end of a message that had `payload_bytes` in all.
@@ -220,7 +220,7 @@ impl Talk<'_> {
             fate: Fate::Sent,
             ticket: None,
         };
-        self.tap.entry(Entry::Message(recorded), bytes, Timestamp(1));
+        self.tap.entry(Entry::Message(recorded), bytes, Timestamp(1), None);
     }
 
     /// A message in these pieces.

@@ -1,0 +1,70 @@
+//! What must not go on record is taken out of a message's row here, before anybody else sees it: the store, its index,
+//! and whoever follows live.
+
+use std::borrow::Cow;
+
+use super::assemble::Keep;
+use crate::flow::{Direction, Kind};
+use crate::inspect::Redactor;
+use crate::store::{PayloadRef, Row};
+
+impl Keep {
+    /// What is kept until redaction has seen it: a secret that lies across the cut must be seen whole.
+    pub(super) fn with_margin(mut self, redactor: Option<&Redactor>) -> Self {
+        let margin = redactor.map_or(0, |_| Redactor::margin_bytes());
+        self.caps.keep_bytes_max = self.caps.keep_bytes_max.saturating_add(margin);
+        self
+    }
+}
+
+/// Gives `with` the row without what must not go on record, and cut where records are cut.
+pub(super) fn redacted<T>(redactor: &Redactor, keep: Keep, row: &Row<'_>, with: impl FnOnce(&Row<'_>) -> T) -> T {
+    let most = keep.caps.keep_bytes_max;
+    let mut row = row.clone();
+    let is_text = row.direction == Direction::Receive && row.kind == Kind::Text;
+    if is_text && !row.payload.is_text() && !row.invalid_utf8 {
+        // It could not be inflated, so nobody knows what is in it.
+        (row.payload, row.truncated) = (PayloadRef::Bytes(&[]), true);
+    }
+    let clean = |payload: PayloadRef<'_>| is_text.then(|| redactor.redact_cut(payload.as_bytes(), most)).flatten();
+    let (payload, original) = (clean(row.payload), row.original.and_then(clean));
+    let mut more = Cow::Borrowed(row.more);
+    if payload.is_some() || original.is_some() {
+        let rules = payload.iter().chain(&original).flat_map(|found| &found.rules);
+        let mut names: Vec<&str> = Vec::new();
+        rules.for_each(|rule| {
+            if !names.contains(rule) {
+                names.push(rule);
+            }
+        });
+        more.to_mut().push(("redacted".to_owned(), names.join(", ")));
+    }
+    if let Some(found) = &payload {
+        row.payload = again(row.payload, &found.text);
+    }
+    if let (Some(found), Some(before)) = (&original, row.original) {
+        row.original = Some(again(before, &found.text));
+    }
+    if row.payload.len() > most {
+        (row.payload, row.truncated) = (cut(row.payload, most), true);
+    }
+    row.original = row.original.map(|original| cut(original, most));
+    row.more = &more;
+    with(&row)
+}
+
+/// New bytes as what the old ones were.
+fn again<'a>(before: PayloadRef<'_>, bytes: &'a [u8]) -> PayloadRef<'a> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if before.is_text() => PayloadRef::Text(text),
+        _ => PayloadRef::Bytes(bytes),
+    }
+}
+
+/// At most so many bytes of it, text at a character's border.
+fn cut(payload: PayloadRef<'_>, most: usize) -> PayloadRef<'_> {
+    match payload {
+        PayloadRef::Text(text) => PayloadRef::Text(&text[..text.floor_char_boundary(most)]),
+        PayloadRef::Bytes(bytes) => PayloadRef::Bytes(&bytes[..bytes.len().min(most)]),
+    }
+}

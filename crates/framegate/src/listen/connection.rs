@@ -21,8 +21,7 @@ use crate::config::Mode;
 use crate::http::{self, Conn, Context, Links, Next, OwnDoor, Problem, Route, serve};
 use crate::net;
 use crate::record::{FlowTap, Tap};
-use crate::relay::{self, Leg, Policy};
-use crate::upgrade::Handover;
+use crate::relay::{self, Leg, Policy, WebSocket};
 
 /// What the connections of one thread share.
 #[derive(Debug)]
@@ -94,7 +93,7 @@ pub(super) struct Tunnel {
 #[derive(Debug)]
 pub(super) enum Then {
     Closed,
-    WebSocket(Box<Handover>),
+    WebSocket(Box<WebSocket>),
     Tunnel(Box<Tunnel>),
 }
 
@@ -119,18 +118,9 @@ impl Then {
     fn relay(self, close_now: CancellationToken) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
         match self {
             Self::Closed => None,
-            Self::WebSocket(handover) => {
-                let Handover {
-                    client,
-                    server,
-                    negotiated,
-                    policy,
-                    flow,
-                } = *handover;
-                Some(Box::pin(async move {
-                    relay::websocket(client, server, &negotiated, &policy, flow, &close_now).await;
-                }))
-            }
+            Self::WebSocket(relayed) => Some(Box::pin(async move {
+                relay::websocket(*relayed, &close_now).await;
+            })),
             Self::Tunnel(tunnel) => {
                 let Tunnel {
                     client,
@@ -166,6 +156,9 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
         settings,
         tls: world.tls.load_full(),
         ca: Arc::clone(&world.ca),
+        judges: world.judges.load_full(),
+        judges_now: Arc::clone(&world.judges),
+        live: Arc::clone(&world.live),
         tap: thread.tap.clone(),
         mode: door.mode,
         client_addr,
@@ -177,7 +170,7 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
     };
     match serve(&context, Conn::new(tcp.into()), door, Links::default()).await {
         Next::Closed => Then::Closed,
-        Next::WebSocket(handover) => Then::WebSocket(handover),
+        Next::WebSocket(relayed) => Then::WebSocket(relayed),
         Next::Connect(asked) => Box::pin(connect(context, *asked)).await,
     }
 }

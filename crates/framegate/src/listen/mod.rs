@@ -21,7 +21,9 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Mode, Settings};
+use crate::inspect::Judges;
 use crate::record::Recorder;
+use crate::relay::Live;
 use crate::tls::{Ca, Tls};
 
 /// What all connections share. Cheap to clone.
@@ -31,6 +33,10 @@ pub struct World {
     pub settings: Arc<ArcSwap<Settings>>,
     /// Made from the settings.
     pub tls: Arc<ArcSwap<Tls>>,
+    /// Who judges messages; made from the settings.
+    pub judges: Arc<ArcSwap<Judges>>,
+    /// The WebSockets that are open.
+    pub live: Arc<Live>,
     /// Where flows go on record.
     pub recorder: Recorder,
     /// Whose certificate clients can get at `http://framegate.local/`.

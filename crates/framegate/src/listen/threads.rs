@@ -14,6 +14,9 @@ use super::accept::{Bound, Slots, accept};
 use super::connection::{Door, Thread};
 use super::{ListenError, World};
 
+/// Of address space: memory is what of it is used.
+const STACK_BYTES: usize = 8 << 20;
+
 /// The running threads.
 #[derive(Debug)]
 pub(super) struct Threads(Vec<JoinHandle<()>>);
@@ -42,6 +45,8 @@ pub(super) fn start(mut doors: Vec<Bound>, threads: usize, world: World) -> Resu
         let (thread_world, slots) = (world.clone(), Arc::clone(&slots));
         let thread = std::thread::Builder::new()
             .name(format!("connections-{index}"))
+            // Plugins compare what they have by recursion.
+            .stack_size(STACK_BYTES)
             .spawn(move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()

@@ -4,16 +4,23 @@
 //! unread. After the 101 only this room writes to a peer.
 
 mod leg;
+mod live;
+mod judging;
+mod rejudging;
 mod websocket;
 mod tunnel;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
+
+pub use live::{Live, Order, OrderError};
 pub use tunnel::tunnel;
-pub use websocket::websocket;
+pub use websocket::{WebSocket, websocket};
 
 use crate::config::{Settings, Violations};
+use crate::inspect::Judges;
 use crate::net::Stream;
 
 /// One side of a relayed connection.
@@ -32,6 +39,10 @@ pub struct Policy {
     pub settings: Arc<Settings>,
     /// What happens to a violation, the door's own default applied.
     pub violations: Violations,
+    /// Where open WebSockets can be reached.
+    pub live: Arc<Live>,
+    /// Who judges; others may while the connection lives.
+    pub judges_now: Arc<ArcSwap<Judges>>,
 }
 
 /// Bytes that a thread reads at once, from whichever connection has some: connections keep only what is left over.

@@ -9,29 +9,56 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use wire::session::{Agreed, Bytes, Cause, Config, End, Output, Reason, Session};
+use wire::session::{Agreed, Bytes, Cause, Config, End, Gate, Output, Reason, Session, Ticket, Verdict};
 use wire::upgrade::Negotiated;
 
+use super::live::Orders;
+use super::rejudging::Rejudged;
 use super::{Leg as Side, Policy, READ, leg::Leg, millis};
 use crate::config::Violations;
-use crate::flow::{Close, ClosedBy, Ending, Peer, State, Timestamp};
+use crate::flow::{Close, ClosedBy, Direction, Ending, FlowId, Opening, Peer, State, Timestamp};
+use crate::inspect::Chain;
 use crate::record::FlowTap;
 
 /// Messages of one direction that may wait for a verdict, or behind one that does.
 const HELD_MAX: usize = 1024;
 
+/// Room for outputs that a connection keeps.
+const OUTPUTS_KEPT: usize = 256;
+
 /// Bytes of one direction that may wait for a verdict.
 const HELD_BYTES_MAX: usize = 4 << 20;
 
+/// A WebSocket that is to be relayed.
+#[derive(Debug)]
+pub struct WebSocket {
+    /// Between the client and the proxy.
+    pub client: Side,
+    /// Between the proxy and the server.
+    pub server: Side,
+    /// What client and server have agreed on.
+    pub negotiated: Negotiated,
+    /// How it is relayed.
+    pub policy: Policy,
+    /// How its flow began.
+    pub opening: Arc<Opening>,
+    /// Its way to the recorder.
+    pub flow: FlowTap,
+    /// Who judges its messages, if anybody does.
+    pub(crate) judges: Option<Box<Chain>>,
+}
+
 /// Relays a WebSocket from the 101 to its end, and ends the flow.
-pub async fn websocket(
-    client: Side,
-    server: Side,
-    negotiated: &Negotiated,
-    policy: &Policy,
-    mut flow: FlowTap,
-    close_now: &CancellationToken,
-) {
+pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
+    let WebSocket {
+        client,
+        server,
+        negotiated,
+        policy,
+        opening,
+        mut flow,
+        judges,
+    } = relayed;
     if let Some(params) = negotiated.deflate {
         flow.deflate(params);
     }
@@ -39,12 +66,25 @@ pub async fn websocket(
         deflate: negotiated.deflate,
         unknown: negotiated.unknown,
     };
-    let session = Session::new(Arc::new(config(policy, &flow)), agreed, flow.next_sequence(), millis());
+    let mut out = Vec::new();
+    let mut session = Session::new(Arc::new(config(&policy, &flow)), agreed, flow.next_sequence(), millis());
+    for direction in Direction::BOTH {
+        if judges.as_ref().is_some_and(|judges| judges.judges(direction)) {
+            session.set_gate(direction, Gate::Judge, &mut out);
+        }
+    }
+    let on_record = flow.id() != FlowId(0);
     let mut conversation = Conversation {
         session,
+        orders: on_record.then(|| policy.live.enter(flow.id())),
+        judges,
+        retired: Vec::new(),
+        rejudged: Rejudged::new(opening, Arc::clone(&policy.judges_now), agreed.unknown),
+        verdicts: Vec::new(),
+        injected: Vec::new(),
         legs: [Leg::new(client.stream), Leg::new(server.stream)],
         flow,
-        out: Vec::new(),
+        out,
         sleep: None,
         grace: None,
         close_ms: policy.settings.limits.close_ms,
@@ -61,10 +101,7 @@ pub async fn websocket(
                     .into_iter()
                     .zip(early.take().into_iter().flatten())
                 {
-                    // No gate is changed while a connection lives, so all of it is taken.
-                    let _ = conversation
-                        .session
-                        .receive(peer, &bytes, millis(), &mut conversation.out);
+                    conversation.receive(peer, &bytes);
                     conversation.perform(cx, &bytes);
                 }
                 match conversation.poll(cx, closing.as_mut()) {
@@ -94,7 +131,7 @@ fn config(policy: &Policy, flow: &FlowTap) -> Config {
         held_bytes_max: HELD_BYTES_MAX,
         idle_ms: limits.idle_ms,
         close_ms: limits.close_ms,
-        record_bytes_max: flow.payload_bytes_max().map(|bytes| bytes as u64),
+        record_bytes_max: flow.wanted_bytes_max(),
         mask_key,
     }
 }
@@ -117,11 +154,21 @@ enum Step {
     Wait,
 }
 
-struct Conversation {
-    session: Session,
+pub(super) struct Conversation {
+    pub(super) session: Session,
+    /// What the control doors want of it.
+    pub(super) orders: Option<Orders>,
+    pub(super) judges: Option<Box<Chain>>,
+    /// Who judged before, and still owes verdicts.
+    pub(super) retired: Vec<Box<Chain>>,
+    pub(super) rejudged: Rejudged,
+    /// What judges have said and the session has not heard yet.
+    pub(super) verdicts: Vec<(Ticket, Verdict)>,
+    /// What was injected and is not on record yet.
+    pub(super) injected: Vec<Ticket>,
     legs: [Leg; 2],
-    flow: FlowTap,
-    out: Vec<Output>,
+    pub(super) flow: FlowTap,
+    pub(super) out: Vec<Output>,
     /// For the session's deadline. It is set anew when it has gone off, not with every byte.
     sleep: Option<Pin<Box<Sleep>>>,
     /// The session is over: so long the peers may take what is still on its way to them.
@@ -138,7 +185,15 @@ impl Conversation {
             self.session.close(Reason::Drain, millis(), &mut self.out);
             self.perform(cx, &[]);
         }
-        let full = READ.with_borrow_mut(|read| self.relay(cx, read));
+        self.obey(cx);
+        self.hear_recorder(cx);
+        let full = loop {
+            let full = READ.with_borrow_mut(|read| self.relay(cx, read));
+            // A verdict may let more be read.
+            if full || !self.hear_judges(cx) {
+                break full;
+            }
+        };
         self.keep_time(cx);
         if self.session.ending().is_none() {
             return if full { Step::Full } else { Step::Wait };
@@ -187,12 +242,11 @@ impl Conversation {
             return false;
         }
         let leg = &mut self.legs[from.index()];
-        let now = millis();
         let taken = match leg.poll_read(cx, read) {
             Poll::Pending => return false,
             Poll::Ready(Ok(0)) => {
                 leg.ended = true;
-                self.session.end(from, End::Fin, now, &mut self.out);
+                self.ended(from, End::Fin);
                 &[][..]
             }
             Poll::Ready(Err(error)) => {
@@ -203,11 +257,11 @@ impl Conversation {
                     ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => End::Lost,
                     _ => End::Reset,
                 };
-                self.session.end(from, end, now, &mut self.out);
+                self.ended(from, end);
                 &[][..]
             }
             Poll::Ready(Ok(n)) => {
-                let _ = self.session.receive(from, &read[..n], now, &mut self.out);
+                self.receive(from, &read[..n]);
                 &read[..n]
             }
         };
@@ -221,18 +275,38 @@ impl Conversation {
         if !self.legs[peer.index()].is_gone() || std::mem::replace(&mut self.gone[peer.index()], true) {
             return false;
         }
-        self.session.end(peer, End::Reset, millis(), &mut self.out);
+        self.ended(peer, End::Reset);
         self.perform(cx, &[]);
         true
     }
 
-    /// Does what the session said.
-    fn perform(&mut self, cx: &mut Context<'_>, read: &[u8]) {
-        if self.out.is_empty() {
-            return;
+    /// Bytes of a peer have come. Those that the session does not take, because its gate waits for an inflater, are kept
+    /// until it has that.
+    pub(super) fn receive(&mut self, from: Peer, bytes: &[u8]) {
+        let taken = self.session.receive(from, bytes, millis(), &mut self.out);
+        self.rejudged.keep(from, &bytes[taken..]);
+    }
+
+    /// A peer's stream has ended.
+    fn ended(&mut self, peer: Peer, end: End) {
+        self.session.end(peer, end, millis(), &mut self.out);
+        Direction::BOTH.into_iter().for_each(|direction| self.hurry(direction));
+    }
+
+    /// Does what the session said, and tells it what the judges say to that, until both have nothing more to say.
+    pub(super) fn perform(&mut self, cx: &mut Context<'_>, mut read: &[u8]) {
+        while !self.out.is_empty() {
+            self.carry_out(cx, read);
+            // What comes of a verdict has nothing of what was read just now.
+            read = &[];
+            self.tell_verdicts();
         }
+    }
+
+    fn carry_out(&mut self, cx: &mut Context<'_>, read: &[u8]) {
         let stamp = Timestamp::now();
-        for output in self.out.drain(..) {
+        let mut out = std::mem::take(&mut self.out);
+        for output in out.drain(..) {
             match output {
                 Output::Send {
                     to,
@@ -242,19 +316,22 @@ impl Conversation {
                     to,
                     bytes: Bytes::New(bytes),
                 } => self.legs[to.index()].write(cx, &bytes),
-                Output::Record(entry) => self.flow.entry(entry, read, stamp),
+                Output::Record(entry) => {
+                    let decision = self.decision(&entry);
+                    self.flow.entry(entry, read, stamp, decision);
+                }
+                Output::Inspect(inspect) => self.inspect(inspect, stamp),
+                Output::NeedsInflater { direction } => self.rejudged.fetch(direction, &self.flow),
                 Output::Finish { to } => {
                     self.legs[to.index()].finish();
                     let _ = self.legs[to.index()].poll_out(cx);
                 }
                 Output::Abort { to } => self.legs[to.index()].abort(cx),
-                // No judge is configured, so no gate asks for one.
-                Output::Inspect(_) | Output::NeedsInflater { .. } => {}
             }
         }
-        if self.out.capacity() > 256 {
+        if self.out.is_empty() && out.capacity() <= OUTPUTS_KEPT {
             // One burst must not stay with an idle connection for good.
-            self.out = Vec::new();
+            self.out = out;
         }
     }
 

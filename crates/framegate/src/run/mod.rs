@@ -13,6 +13,7 @@ pub use demo::demo;
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::cli::RunArgs;
 use crate::config::{self, Log};
@@ -23,6 +24,10 @@ use crate::telemetry;
 use proxy::Proxy;
 use reload::Sources;
 use signals::{Signal, Signals};
+use tokio::time::MissedTickBehavior;
+
+/// How often the files of plugins are looked at.
+const PLUGINS_EVERY: Duration = Duration::from_secs(1);
 
 /// `framegate run`: serves until SIGTERM or SIGINT, then drains. A second one of these ends it at once; SIGHUP reads
 /// the configuration again.
@@ -60,8 +65,11 @@ pub fn run(data_dir: &Path, file: Option<&Path>, args: &RunArgs) -> Result<(), E
 
 /// From the moment at which everything is open.
 async fn serve(proxy: Proxy, signals: &mut Signals, sources: &Sources) -> Result<(), ExitError> {
+    let mut look = tokio::time::interval(PLUGINS_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let failed = loop {
         tokio::select! {
+            _ = look.tick() => reload::plugins(proxy.world()),
             signal = signals.next() => match signal {
                 Signal::Reload => reload::reload(sources, proxy.world()),
                 Signal::Stop(name, _) => {

@@ -18,6 +18,7 @@ use crate::control::exit::ExitError;
 use crate::control::operations::{Context, Running};
 use crate::control::run_file::{Door, RunFile, Token};
 use crate::flow::Timestamp;
+use crate::inspect::Judges;
 use crate::listen::{self, Listening, World};
 use crate::record::{Recorder, RecorderConfig, RecorderThread};
 use crate::tls::{self, Ca, Tls};
@@ -63,9 +64,12 @@ impl Proxy {
         } else {
             (Recorder::disabled(), None)
         };
+        let judges = Judges::new(&settings, Arc::default()).map_err(|error| ExitError::Usage(error.to_string()))?;
         let world = World {
             settings: Arc::new(ArcSwap::new(Arc::clone(&settings))),
             tls: Arc::new(ArcSwap::from_pointee(tls)),
+            judges: Arc::new(ArcSwap::from_pointee(judges)),
+            live: Arc::default(),
             recorder,
             ca,
             stop_accepting: CancellationToken::new(),
@@ -81,6 +85,8 @@ impl Proxy {
         let stopping = CancellationToken::new();
         let running = Running {
             recording: Box::new(world.recorder.clone()),
+            judges: Arc::clone(&world.judges),
+            live: Arc::clone(&world.live),
             started_at: Timestamp::now(),
             doors: doors.clone(),
             draining: world.stop_accepting.clone(),

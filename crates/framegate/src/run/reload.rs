@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::config::{self, ConfigError, Kind, Loaded, Settings};
+use crate::inspect::Judges;
 use crate::listen::World;
 use crate::tls::Tls;
 
@@ -44,6 +45,13 @@ pub(super) fn reload(sources: &Sources, world: &World) {
             return;
         }
     };
+    let judges = match Judges::new(&next, Arc::clone(world.judges.load().desk())) {
+        Ok(judges) => judges,
+        Err(error) => {
+            tracing::error!("the configuration was not reloaded, nothing changed: {error}");
+            return;
+        }
+    };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -55,11 +63,24 @@ pub(super) fn reload(sources: &Sources, world: &World) {
         tracing::warn!("not changed, needs a restart: {difference}");
     }
     world.tls.store(Arc::new(tls));
+    world.judges.store(Arc::new(judges));
+    world.live.judges_changed();
     world.settings.store(Arc::new(next));
     tracing::info!(
         "the configuration was reloaded; settings that changed: {}",
         changed.len()
     );
+}
+
+/// Loads plugins again whose files have changed. A file that cannot be used leaves the version before it in force.
+pub(super) fn plugins(world: &World) {
+    for plugin in world.judges.load().plugins() {
+        match plugin.reload_if_changed() {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the plugin {} was loaded again", plugin.id()),
+            Err(error) => tracing::error!("the plugin {} stays as it was: {error}", plugin.id()),
+        }
+    }
 }
 
 /// What was asked for, except where it takes a restart: doors, threads, recorder, store and log are made once.

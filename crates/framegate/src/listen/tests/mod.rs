@@ -26,6 +26,7 @@ use super::{Listening, World, start};
 use crate::config::Settings;
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, Kind, Message, State};
+use crate::inspect::Judges;
 use crate::record::{Recorder, RecorderConfig};
 use crate::tls::{Ca, Tls};
 
@@ -72,6 +73,8 @@ impl Proxy {
         .unwrap();
         let live = recorder.subscribe();
         let world = World {
+            judges: Arc::new(ArcSwap::from_pointee(Judges::new(&settings, Arc::default()).unwrap())),
+            live: Arc::default(),
             settings: Arc::new(ArcSwap::new(settings)),
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             recorder,

@@ -1,0 +1,134 @@
+//! What others than the two peers have to say about a conversation: its judges, and the control doors.
+
+use std::task::{Context, Poll};
+
+use wire::frame::Opcode;
+use wire::session::{Entry, Fate, Inspect, Refused, Ticket, Verdict};
+
+use super::live::{Given, Order, Wanted};
+use super::millis;
+use super::websocket::Conversation;
+use crate::flow::{Decision, Direction, Timestamp};
+
+/// Who sent what was injected, as the record says it.
+const INJECT: &str = "inject";
+
+impl Conversation {
+    /// Shows a whole message to the judges.
+    pub(super) fn inspect(&mut self, inspect: Inspect, at: Timestamp) {
+        match &mut self.judges {
+            Some(judges) => self.verdicts.extend(judges.inspect(inspect, at)),
+            // No gate asks where nobody judges.
+            None => self.verdicts.push((inspect.ticket, Verdict::Pass)),
+        }
+    }
+
+    /// Tells the session what the judges have said.
+    pub(super) fn tell_verdicts(&mut self) {
+        let now = millis();
+        for (ticket, verdict) in self.verdicts.drain(..) {
+            let said = self.session.verdict(ticket, verdict, now, &mut self.out);
+            if said.is_err() {
+                // The judges are held to what can be sent. Were it otherwise, nothing may pass that they have not let.
+                let _ = self.session.verdict(ticket, Verdict::Drop, now, &mut self.out);
+            }
+        }
+    }
+
+    /// Hears judges that took their time. Says whether there was anything.
+    pub(super) fn hear_judges(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut heard = false;
+        while let Some(verdict) = self.late_verdict(cx) {
+            heard = true;
+            self.verdicts.push(verdict);
+            self.tell_verdicts();
+            self.perform(cx, &[]);
+        }
+        heard
+    }
+
+    fn late_verdict(&mut self, cx: &mut Context<'_>) -> Option<(Ticket, Verdict)> {
+        let all = self.retired.iter_mut().chain(&mut self.judges);
+        let mut late = all.map(|judges| judges.poll(cx));
+        late.find_map(|late| match late {
+            Poll::Ready(verdict) => Some(verdict),
+            Poll::Pending => None,
+        })
+    }
+
+    /// There is nobody any more to hold this direction's messages for.
+    pub(super) fn hurry(&mut self, direction: Direction) {
+        for judges in self.retired.iter_mut().chain(&mut self.judges) {
+            judges.hurry(direction);
+        }
+    }
+
+    /// What was decided about an entry that goes on record now.
+    pub(super) fn decision(&mut self, entry: &Entry) -> Option<Box<Decision>> {
+        let Entry::Message(recorded) = entry else { return None };
+        if recorded.facts.opcode == Opcode::Close && recorded.fate != Fate::Injected {
+            // Whoever has said Close wants nothing more: nobody waits to send it something.
+            self.hurry(recorded.facts.direction.to().sends());
+        }
+        let ticket = recorded.ticket?;
+        if let Some(at) = self.injected.iter().position(|injected| *injected == ticket) {
+            self.injected.swap_remove(at);
+            let mut decision = Decision::default();
+            decision.add(INJECT);
+            return Some(Box::new(decision));
+        }
+        let mut all = self.retired.iter_mut().chain(&mut self.judges);
+        let decision = all.find_map(|judges| judges.recorded(ticket));
+        self.retired.retain(|judges| judges.is_owing());
+        decision
+    }
+
+    /// Carries out what the control doors want.
+    pub(super) fn obey(&mut self, cx: &mut Context<'_>) {
+        while let Some(orders) = &mut self.orders
+            && let Poll::Ready(wanted) = orders.poll(cx)
+        {
+            match wanted {
+                Wanted::Order(Given { order, done }) => {
+                    let result = self.carry_out_order(order);
+                    self.perform(cx, &[]);
+                    // Whoever asked may have gone.
+                    let _ = done.send(result);
+                }
+                Wanted::Judges => {
+                    self.rejudge();
+                    self.perform(cx, &[]);
+                }
+            }
+        }
+    }
+
+    fn carry_out_order(&mut self, order: Order) -> Result<(), String> {
+        let ticket = match order {
+            Order::Inject { to, message } => {
+                let direction = to.other().sends();
+                let stopped = self
+                    .judges
+                    .as_ref()
+                    .and_then(|judges| judges.stops(direction, &message));
+                if let Some(rule) = stopped {
+                    return Err(format!("the safety rule {rule} blocks this message"));
+                }
+                self.session.inject(to, message, &mut self.out)
+            }
+            Order::Close { to, code, reason } => self.session.close_peer(to, code, &reason, millis(), &mut self.out),
+        };
+        self.injected.push(ticket.map_err(|refused| words(refused).to_owned())?);
+        Ok(())
+    }
+}
+
+fn words(refused: Refused) -> &'static str {
+    match refused {
+        Refused::Closed => "a Close has gone to that peer already, or its stream has ended",
+        Refused::NotAMessage => "a ping or pong has at most 125 bytes",
+        Refused::TooBig => "the payload is beyond limits.message_bytes_max",
+        Refused::NotUtf8 => "a text message must be UTF-8",
+        Refused::CloseCode => "a Close cannot have that code",
+    }
+}

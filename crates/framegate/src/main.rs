@@ -38,6 +38,8 @@ fn dispatch(global: &Global, command: &Command) -> Result<(), ExitError> {
         Command::Tail(args) => cli::tail(&data_dir(global)?, args),
         Command::Search(args) => cli::search(&data_dir(global)?, args),
         Command::Export(args) => cli::export(&data_dir(global)?, args),
+        Command::Intercept { command } => cli::intercept(&data_dir(global)?, command),
+        Command::Inject(args) => cli::inject(&data_dir(global)?, args),
         Command::Import(args) => cli::import(&data_dir(global)?, args),
     }
 }

@@ -156,7 +156,7 @@ async fn problem(status: StatusCode, body: Incoming) -> OperationError {
     match status.as_u16() {
         400 => OperationError::BadArgument(detail),
         404 => OperationError::NotFound(detail),
-        409 => OperationError::NotRunning(detail),
+        409 => OperationError::Conflict(detail),
         422 => OperationError::BadFile(detail),
         _ => OperationError::Failed(detail),
     }

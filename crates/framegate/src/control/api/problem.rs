@@ -29,7 +29,7 @@ impl From<OperationError> for Problem {
         let status = match error {
             OperationError::BadArgument(_) => 400,
             OperationError::NotFound(_) => 404,
-            OperationError::NotRunning(_) => 409,
+            OperationError::NotRunning(_) | OperationError::Conflict(_) => 409,
             OperationError::BadFile(_) => 422,
             OperationError::Failed(_) | OperationError::Gone => 500,
         };

@@ -179,6 +179,7 @@ fn describe(operation: &Operation) -> Value {
 fn describe_param(param: &crate::control::operations::Param) -> Value {
     let (kind, words) = match param.kind {
         ParamKind::Text => ("text", None),
+        ParamKind::Payload => ("payload", None),
         ParamKind::Number => ("number", None),
         ParamKind::Flow => ("flow", None),
         ParamKind::Filter => ("filter", None),

@@ -10,16 +10,19 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::{Limits, Serving, start};
+use crate::config::Settings;
 use crate::control::client::Client;
 use crate::control::operations::{Context, Event, OperationError, Recording, Running, find};
 use crate::control::run_file::{Door, RunFile, Token};
 use crate::exchange::samples;
 use crate::flow::{Flow, FlowId, Message, Timestamp};
+use crate::inspect::Judges;
 use crate::store::Writer;
 
 /// A recorder that has nothing to flush.
@@ -81,7 +84,10 @@ impl Api {
         let (events, _) = broadcast::channel(16);
         let (draining, shutdown) = (CancellationToken::new(), CancellationToken::new());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let judges = Judges::new(&Settings::default(), Arc::default()).unwrap();
         let running = Running {
+            judges: Arc::new(ArcSwap::from_pointee(judges)),
+            live: Arc::default(),
             recording: Box::new(Recorder {
                 writer: Arc::new(Mutex::new(writer)),
                 events: events.clone(),

@@ -10,8 +10,15 @@ use crate::control::operations::{Answer, Args, Context, Gives, Item, Operation, 
 
 /// An answer on its way, from either.
 pub(super) enum Asked {
-    Record { answer: Answer, lines: bool },
-    Proxy { pieces: Pieces, rest: Vec<u8>, live: bool },
+    Record {
+        answer: Answer,
+        lines: bool,
+    },
+    Proxy {
+        pieces: Pieces,
+        rest: Vec<u8>,
+        endless: bool,
+    },
 }
 
 impl Asked {
@@ -28,7 +35,7 @@ impl Asked {
             return Ok(Self::Proxy {
                 pieces,
                 rest: Vec::new(),
-                live: operation.live,
+                endless: operation.is_endless(),
             });
         }
         if operation.live {
@@ -47,8 +54,8 @@ impl Asked {
     }
 
     /// It has no end of its own.
-    pub(super) fn is_live(&self) -> bool {
-        matches!(self, Self::Proxy { live: true, .. })
+    pub(super) fn is_endless(&self) -> bool {
+        matches!(self, Self::Proxy { endless: true, .. })
     }
 
     /// The next bytes, as a script wants them; `None`: that was all.

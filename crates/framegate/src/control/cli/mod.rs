@@ -4,6 +4,7 @@
 //! With `--json` the operation's objects are printed as they are, one a line.
 
 mod ask;
+mod judged;
 mod rows;
 mod text;
 
@@ -14,6 +15,8 @@ use std::path::Path;
 use super::exit::ExitError;
 use super::operations::{Item, Operation, OperationError, find};
 use crate::config::cli::{ExportArgs, ExportFormat, FlowsArgs, ImportArgs, MessagesArgs, SearchArgs, TailArgs};
+
+pub use judged::{inject, intercept};
 
 use ask::Asked;
 use rows::{Rows, Table};
@@ -175,7 +178,7 @@ fn show(data_dir: &Path, name: &str, given: &[(&str, String)], json: bool, rows:
     let mut table = Table::new(rows, out, width.map(|(width, _)| width.0.into()));
     runtime()?.block_on(async {
         let mut asked = asked(data_dir, name, given).await?;
-        while let Some(items) = until_interrupted(asked.is_live(), asked.items()).await? {
+        while let Some(items) = until_interrupted(asked.is_endless(), asked.items()).await? {
             for item in &items {
                 table.row(item)?;
             }
@@ -191,7 +194,7 @@ fn show(data_dir: &Path, name: &str, given: &[(&str, String)], json: bool, rows:
 fn copy(data_dir: &Path, name: &str, given: &[(&str, String)], out: &mut dyn Write) -> Result<(), ExitError> {
     runtime()?.block_on(async {
         let mut asked = asked(data_dir, name, given).await?;
-        while let Some(bytes) = until_interrupted(asked.is_live(), asked.bytes()).await? {
+        while let Some(bytes) = until_interrupted(asked.is_endless(), asked.bytes()).await? {
             out.write_all(&bytes)?;
             out.flush()?;
         }
@@ -203,20 +206,20 @@ async fn asked(data_dir: &Path, name: &str, given: &[(&str, String)]) -> Result<
     let given: Vec<(&str, &str)> = given.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let operation = operation(name)?;
     let asked = Asked::ask(data_dir, operation, &given, None).await?;
-    if operation.live {
+    if operation.is_endless() {
         note("following, until interrupted");
     }
     Ok(asked)
 }
 
-/// Whoever interrupts a live stream has seen enough: it has ended well. Of anything else the rest is missing.
+/// Whoever interrupts an endless answer has seen enough: it has ended well. Of anything else the rest is missing.
 async fn until_interrupted<T>(
-    live: bool,
+    endless: bool,
     next: impl Future<Output = Result<Option<T>, OperationError>>,
 ) -> Result<Option<T>, ExitError> {
     tokio::select! {
         next = next => Ok(next?),
-        () = interrupted() => if live { Ok(None) } else { Err(ExitError::Failed("interrupted".to_owned())) },
+        () = interrupted() => if endless { Ok(None) } else { Err(ExitError::Failed("interrupted".to_owned())) },
     }
 }
 
@@ -256,9 +259,10 @@ impl From<OperationError> for ExitError {
         match error {
             OperationError::BadArgument(why) => Self::Usage(why),
             OperationError::NotFound(why) => Self::NotFound(why),
-            OperationError::BadFile(why) | OperationError::NotRunning(why) | OperationError::Failed(why) => {
-                Self::Failed(why)
-            }
+            OperationError::BadFile(why)
+            | OperationError::NotRunning(why)
+            | OperationError::Conflict(why)
+            | OperationError::Failed(why) => Self::Failed(why),
             OperationError::Gone => Self::BrokenPipe,
         }
     }

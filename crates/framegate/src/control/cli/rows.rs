@@ -6,6 +6,8 @@ use super::text::{escaped, fitted, hex};
 use crate::control::operations::Item;
 use crate::flow::Word;
 use crate::flow::{Fate, Flow, Kind, Message, Payload, State, Timestamp};
+use crate::inspect::HeldMessage;
+use wire::frame::Opcode;
 
 /// What a table has rows of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub(super) enum Rows {
     Flows,
     /// The messages of one flow.
     Messages,
+    /// Messages that are held.
+    Held,
     /// Messages of any flow, and what happens to flows: each row says which.
     Mixed,
 }
@@ -47,6 +51,7 @@ impl<'a> Table<'a> {
             Item::Flow(flow) => self.line(&flow_cells(flow)),
             Item::Message(message) => self.line(&message_cells(message, mixed, &payload(message))),
             Item::Hit(message, snippet) => self.line(&message_cells(message, mixed, &escaped(snippet))),
+            Item::Held(held) => self.line(&held_cells(held)),
             Item::Missed(count) => self.line(&format!("… {count} were missed: they came faster than they were shown")),
             Item::Status(_) | Item::Imported(_) | Item::Done | Item::Bytes(_) => Ok(()),
         }
@@ -83,6 +88,7 @@ fn head(of: Rows) -> String {
             "url",
         ]),
         Rows::Messages => message_row(["#", "time (UTC)", "dir", "kind", "size", "fate", "payload"]),
+        Rows::Held => held_row(["id", "flow#", "since (UTC)", "to", "kind", "size", "rules", "payload"]),
         Rows::Mixed => message_row(["flow#", "time (UTC)", "dir", "kind", "size", "fate", "payload"]),
     }
 }
@@ -140,6 +146,29 @@ fn flow_event(flow: &Flow) -> String {
         "",
         "",
         &format!("{what}  {url}"),
+    ])
+}
+
+fn held_row(cells: [&str; 8]) -> String {
+    let [id, place, since, to, kind, size, rules, payload] = cells;
+    format!("{id:>6}  {place:>8}  {since:<15}  {to:<6}  {kind:<6}  {size:>8}  {rules:<16}  {payload}")
+}
+
+fn held_cells(held: &HeldMessage) -> String {
+    let is_text = held.opcode != Opcode::Binary;
+    let payload = match std::str::from_utf8(&held.payload) {
+        Ok(text) if is_text => escaped(text),
+        _ => hex(&held.payload),
+    };
+    held_row([
+        &held.id.to_string(),
+        &format!("{}#{}", held.flow, held.sequence),
+        &time(held.held_since),
+        &held.direction.to().to_string(),
+        if is_text { "text" } else { "binary" },
+        &held.payload.len().to_string(),
+        &escaped(&held.rules.join(",")),
+        &payload,
     ])
 }
 

@@ -6,12 +6,15 @@
 
 mod flow;
 mod message;
+mod held;
 
 use crate::flow::Word;
 pub use flow::FlowObject;
+pub use held::HeldObject;
 pub use message::MessageObject;
 
 use crate::flow::{Flow, Message, Timestamp};
+use crate::inspect::HeldMessage;
 
 /// An object that is no flow or no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +55,20 @@ pub fn parse_flow(json: &[u8]) -> Result<Flow, ShapeError> {
 /// Says which key is missing or holds what it must not.
 pub fn parse_message(json: &[u8]) -> Result<Message, ShapeError> {
     parse::<MessageObject<'static>>(json)?.into_message()
+}
+
+/// A held message's object, to be serialised.
+#[must_use]
+pub fn held(held: &HeldMessage) -> HeldObject<'_> {
+    HeldObject::of(held)
+}
+
+/// Reads a held message's object.
+///
+/// # Errors
+/// Says which key is missing or holds what it must not.
+pub fn parse_held(json: &[u8]) -> Result<HeldMessage, ShapeError> {
+    parse::<HeldObject<'static>>(json)?.into_held()
 }
 
 fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, ShapeError> {

@@ -10,6 +10,7 @@ use crate::control::json::{self as objects, MessageObject, ShapeError};
 use crate::control::run_file::Door;
 use crate::exchange::Imported;
 use crate::flow::{Flow, Message, Timestamp};
+use crate::inspect::{HeldMessage, PluginCounts};
 
 /// One thing that an operation gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub enum Item {
     Imported(Imported),
     /// It was done.
     Done,
+    /// A message that is held.
+    Held(HeldMessage),
     /// So many flows and messages of a live stream were missed, because they came faster than they were taken.
     Missed(u64),
     /// The next bytes of a file.
@@ -55,6 +58,8 @@ pub struct StatusRunning {
     pub doors: Vec<Door>,
     /// It takes no more connections.
     pub draining: bool,
+    /// Its plugins, in order, and what their hooks have done since they were configured.
+    pub plugins: Vec<(String, PluginCounts)>,
 }
 
 /// Why an operation was not done, or broke off.
@@ -72,6 +77,9 @@ pub enum OperationError {
     /// It needs the running proxy.
     #[error("{0}")]
     NotRunning(String),
+    /// It cannot be done any more: somebody else was faster, or what it is about has ended.
+    #[error("{0}")]
+    Conflict(String),
     /// It went wrong on our side: the disk, the store.
     #[error("{0}")]
     Failed(String),
@@ -103,6 +111,7 @@ impl Item {
             ),
             Self::Imported(imported) => serde_json::to_writer(out, &imported_object(imported)),
             Self::Done => serde_json::to_writer(out, &json!({})),
+            Self::Held(held) => serde_json::to_writer(out, &objects::held(held)),
             Self::Missed(count) => serde_json::to_writer(out, &json!({"missed": count})),
             Self::Bytes(bytes) => {
                 out.extend_from_slice(bytes);
@@ -121,6 +130,9 @@ impl Item {
         let shape = |error: serde_json::Error| ShapeError::new(error.to_string());
         let keys: Keys = serde_json::from_slice(json).map_err(shape)?;
         if keys.sequence.is_some() {
+            if keys.held_since.is_some() {
+                return Ok(Self::Held(objects::parse_held(json)?));
+            }
             let message = objects::parse_message(json)?;
             return Ok(match keys.snippet {
                 Some(snippet) => Self::Hit(message, snippet),
@@ -153,6 +165,7 @@ impl Item {
         match self {
             Self::Message(message) | Self::Hit(message, _) => 256 + message.payload.as_bytes().len(),
             Self::Bytes(bytes) => bytes.len(),
+            Self::Held(held) => 256 + held.payload.len(),
             _ => 512,
         }
     }
@@ -163,6 +176,7 @@ impl Item {
 struct Keys {
     sequence: Option<serde::de::IgnoredAny>,
     protocol: Option<serde::de::IgnoredAny>,
+    held_since: Option<serde::de::IgnoredAny>,
     snippet: Option<String>,
     missed: Option<u64>,
     flows: Option<u64>,
@@ -187,9 +201,23 @@ impl Status {
             "started_at": running.map(|running| running.started_at.rfc3339()),
             "modes": running.map(|running| &running.doors),
             "draining": running.map(|running| running.draining),
+            "plugins": running.map(|running| running.plugins.iter().map(plugin_object).collect::<Vec<_>>()),
             "newest_flow": self.newest_flow.map(|id| id.to_string()),
         })
     }
+}
+
+fn plugin_object((id, counts): &(String, PluginCounts)) -> serde_json::Value {
+    let PluginCounts {
+        calls,
+        failures,
+        replaced,
+        dropped,
+        closed,
+    } = counts;
+    json!({
+        "id": id, "calls": calls, "failures": failures, "replaced": replaced, "dropped": dropped, "closed": closed,
+    })
 }
 
 fn imported_object(imported: &Imported) -> serde_json::Value {

@@ -113,7 +113,7 @@ fn read_value(param: &Param, value: &str) -> Result<Arg, OperationError> {
     let wrong = |what: String| Err(OperationError::BadArgument(format!("`{}`: {what}", param.name)));
     match param.kind {
         ParamKind::Text if value.trim().is_empty() => wrong("is empty".to_owned()),
-        ParamKind::Text => Ok(Arg::Text(value.to_owned())),
+        ParamKind::Text | ParamKind::Payload => Ok(Arg::Text(value.to_owned())),
         ParamKind::Number => match value.parse() {
             Ok(number) => Ok(Arg::Number(number)),
             Err(_) => wrong(format!("{value:?} is not a whole number")),

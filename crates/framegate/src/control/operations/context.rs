@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::{OperationError, Work};
 use crate::control::run_file::Door;
 use crate::flow::{Flow, FlowId, Message, Timestamp};
+use crate::inspect::Judges;
+use crate::relay::Live;
 use crate::store::{Reader, StoreError};
 
 /// What operations run against. Cheap to clone.
@@ -24,6 +27,10 @@ pub struct Context {
 pub struct Running {
     /// Its recorder.
     pub recording: Box<dyn Recording>,
+    /// Its judges: what is held, and the plugins.
+    pub judges: Arc<ArcSwap<Judges>>,
+    /// Its open WebSockets.
+    pub live: Arc<Live>,
     /// Since when it runs.
     pub started_at: Timestamp,
     /// Where it listens.

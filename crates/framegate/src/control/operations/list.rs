@@ -1,6 +1,6 @@
 //! The list of operations.
 
-use super::{Gives, Operation, Param, ParamKind, Shape, live, queries};
+use super::{Gives, Operation, Param, ParamKind, Shape, judged, live, queries};
 
 /// The formats of the operation `export`.
 pub const EXPORT_FORMATS: &[&str] = &["har", "jsonl", "csv"];
@@ -17,6 +17,27 @@ const FLOW: Param = Param {
     summary: "the flow's id",
     kind: ParamKind::Flow,
     required: true,
+};
+
+const ID: Param = Param {
+    name: "id",
+    summary: "the held message's id",
+    kind: ParamKind::Number,
+    required: true,
+};
+
+const TEXT: Param = Param {
+    name: "text",
+    summary: "the payload as text",
+    kind: ParamKind::Payload,
+    required: false,
+};
+
+const BASE64: Param = Param {
+    name: "base64",
+    summary: "the payload in base64",
+    kind: ParamKind::Payload,
+    required: false,
 };
 
 /// Every operation.
@@ -117,6 +138,84 @@ pub static ALL: &[Operation] = &[
         params: &[FILTER],
         gives: Gives::Many(&[Shape::Flow, Shape::Message, Shape::Missed]),
         run: live::tail,
+    },
+    Operation {
+        name: "held",
+        summary: "the messages that are held by interception, the oldest first",
+        read_only: true,
+        live: true,
+        takes_file: false,
+        params: &[],
+        gives: Gives::Many(&[Shape::Held]),
+        run: judged::held,
+    },
+    Operation {
+        name: "release",
+        summary: "lets a held message go on as it is",
+        read_only: false,
+        live: true,
+        takes_file: false,
+        params: &[ID],
+        gives: Gives::One(Shape::Done),
+        run: judged::release,
+    },
+    Operation {
+        name: "modify",
+        summary: "lets a held message go on with another payload: `text`, `base64` or the request's body",
+        read_only: false,
+        live: true,
+        takes_file: true,
+        params: &[ID, TEXT, BASE64],
+        gives: Gives::One(Shape::Done),
+        run: judged::modify,
+    },
+    Operation {
+        name: "drop",
+        summary: "lets a held message go no further",
+        read_only: false,
+        live: true,
+        takes_file: false,
+        params: &[ID],
+        gives: Gives::One(Shape::Done),
+        run: judged::drop,
+    },
+    Operation {
+        name: "inject",
+        summary: "sends a message of one's own into an open WebSocket: `text`, `base64` or the request's body",
+        read_only: false,
+        live: true,
+        takes_file: true,
+        params: &[
+            FLOW,
+            Param {
+                name: "to",
+                summary: "who gets it",
+                kind: ParamKind::OneOf(&["client", "server"]),
+                required: true,
+            },
+            Param {
+                name: "kind",
+                summary: "what it is; default: text for `text`, binary for all else. A Ping or Pong may have a payload",
+                kind: ParamKind::OneOf(&["text", "binary", "ping", "pong", "close"]),
+                required: false,
+            },
+            TEXT,
+            BASE64,
+            Param {
+                name: "code",
+                summary: "the status code of a Close; default: 1000",
+                kind: ParamKind::Number,
+                required: false,
+            },
+            Param {
+                name: "reason",
+                summary: "the reason of a Close, at most 123 bytes",
+                kind: ParamKind::Payload,
+                required: false,
+            },
+        ],
+        gives: Gives::One(Shape::Done),
+        run: judged::inject,
     },
     Operation {
         name: "export",

@@ -9,6 +9,7 @@ mod args;
 mod context;
 mod list;
 mod live;
+mod judged;
 mod meant;
 mod queries;
 
@@ -33,7 +34,7 @@ pub struct Operation {
     pub read_only: bool,
     /// It needs the running proxy; the others also answer from the store alone.
     pub live: bool,
-    /// It takes a file besides its parameters.
+    /// It takes a file besides its parameters: a body of its request.
     pub takes_file: bool,
     /// What it takes.
     pub params: &'static [Param],
@@ -58,8 +59,10 @@ pub struct Param {
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamKind {
-    /// Any text.
+    /// Any text that is not blank.
     Text,
+    /// The text of a message, which may be empty.
+    Payload,
     /// A whole number, 0 or more.
     Number,
     /// A flow's id.
@@ -98,6 +101,8 @@ pub enum Shape {
     Done,
     /// How much of a live stream was missed.
     Missed,
+    /// A message that is held.
+    Held,
 }
 
 /// A question on its way.
@@ -111,6 +116,12 @@ struct Call {
 type Work = Pin<Box<dyn Future<Output = Result<(), OperationError>> + Send>>;
 
 impl Operation {
+    /// Its answer goes on for as long as somebody listens.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        matches!(self.gives, Gives::Many(shapes) if shapes.contains(&Shape::Missed))
+    }
+
     /// Asks. The answer comes in pieces, as they are fetched; dropping it ends the work.
     ///
     /// Needs a tokio runtime around it. With the proxy running, the answer holds everything the proxy had seen when

@@ -21,6 +21,7 @@ pub(super) fn status(call: Call) -> Work {
             started_at: running.started_at,
             doors: running.doors.clone(),
             draining: running.draining.is_cancelled(),
+            plugins: running.judges.load().plugin_counts(),
         });
         let newest = reader
             .map(|reader| {

@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use serde_json::json;
 use wire::deflate::Deflater;
 
-use crate::limits::{both_are_closed, in_turn, is_closed_by_the_proxy};
+use crate::limits::{in_turn, is_closed_by_the_proxy};
+use crate::peers::both_are_closed;
 use crate::peers::{BINARY, End, FIN, Heard, RSV1, Stage, TEXT, ended, messages, part, pattern};
 use crate::pressure::{GROWTH_KB_MAX, memory_kb, send_until_held_back};
 

@@ -5,22 +5,10 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::peers::{
-    BINARY, CLOSE, End, FIN, Heard, PING, RSV1, Stage, TEXT, close, ended, head, messages, part, payload,
+    BINARY, CLOSE, End, FIN, Heard, PING, RSV1, Stage, TEXT, both_are_closed, close, ended, head, messages, part,
+    payload,
 };
 use crate::stage::Proxy;
-
-/// Both peers get a Close with this code, answer it, and see the end; nothing else comes before. Gives back its reason.
-pub(crate) fn both_are_closed(client: &mut End, server: &mut End, code: u16) -> String {
-    let reason = client.hears_close(code);
-    assert_eq!(server.hears_close(code), reason);
-    for peer in [&mut *client, &mut *server] {
-        peer.send(CLOSE, &close(code, ""));
-    }
-    for peer in [client, server] {
-        assert_eq!(peer.hear(), Heard::Fin);
-    }
-    reason
-}
 
 /// The flow is an error of the proxy's making, with the Close that it sent.
 pub(crate) fn is_closed_by_the_proxy(proxy: &Proxy, id: &str, error: &str, code: u16, reason: &str) {

@@ -207,12 +207,15 @@ impl Stage {
     }
 
     pub(crate) fn in_home(home: tempfile::TempDir, settings: &[&str]) -> Self {
+        let args: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        Self::in_home_with(home, &args)
+    }
+
+    /// With these flags.
+    pub(crate) fn in_home_with(home: tempfile::TempDir, more: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mode = format!("reverse:http://{}@:0", listener.local_addr().unwrap());
-        let mut args = vec!["--mode", &mode];
-        for setting in settings {
-            args.extend(["--set", setting]);
-        }
+        let args = [&["--mode", &mode], more].concat();
         let proxy = Proxy::start_in(home, &args);
         Self { proxy, listener }
     }
@@ -277,6 +280,19 @@ pub(crate) fn part(mut client: End, mut server: End) {
     assert_eq!(client.hear(), Heard::Fin);
     client.shut();
     assert_eq!(server.hear(), Heard::Fin);
+}
+
+/// Both peers get a Close with this code, answer it, and see the end; nothing else comes before. Gives back its reason.
+pub(crate) fn both_are_closed(client: &mut End, server: &mut End, code: u16) -> String {
+    let reason = client.hears_close(code);
+    assert_eq!(server.hears_close(code), reason);
+    for peer in [&mut *client, &mut *server] {
+        peer.send(CLOSE, &close(code, ""));
+    }
+    for peer in [client, server] {
+        assert_eq!(peer.hear(), Heard::Fin);
+    }
+    reason
 }
 
 /// The flow `id` once it has ended.

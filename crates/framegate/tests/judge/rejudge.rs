@@ -1,0 +1,154 @@
+//! Other judges for a WebSocket that is open already.
+
+use flate2::{Compress, Compression, FlushCompress};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::peers::{End, FIN, Heard, RSV1, Stage, TEXT, ended, messages, part};
+use crate::stage::wait_for;
+
+const CHANGE: &str = "[[rewrite]]\nid = \"x\"\nliteral = \"cat\"\nreplacement = \"dog\"\n";
+const HOLD: &str = "[[intercept.rules]]\nid = \"all\"\nopcode = \"text\"\n";
+
+/// A proxy whose file of settings is `framegate.toml` in its home, and empty.
+fn stage() -> Stage {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("framegate.toml"), "").unwrap();
+    Stage::in_home_with(home, &["--config", "framegate.toml"])
+}
+
+fn settings(stage: &Stage, toml: &str) {
+    std::fs::write(stage.proxy.home.path().join("framegate.toml"), toml).unwrap();
+    let before = stage.proxy.log().matches("the configuration was reloaded").count();
+    stage.proxy.signal(Signal::HUP);
+    wait_for("the reload", || {
+        (stage.proxy.log().matches("the configuration was reloaded").count() > before).then_some(())
+    });
+}
+
+/// A sender that keeps its window from message to message.
+struct Sender(Compress);
+
+impl Sender {
+    fn new() -> Self {
+        Self(Compress::new(Compression::new(6), false))
+    }
+
+    fn squeeze(&mut self, text: &str) -> Vec<u8> {
+        let mut small = Vec::with_capacity(text.len() + 64);
+        self.0
+            .compress_vec(text.as_bytes(), &mut small, FlushCompress::Sync)
+            .unwrap();
+        small.truncate(small.len() - 4);
+        small
+    }
+}
+
+fn reads(end: &mut End, inflate: &mut flate2::Decompress) -> String {
+    let Heard::Frame(frame) = end.hear() else {
+        panic!("no frame")
+    };
+    assert_eq!(frame.first, TEXT | RSV1);
+    let small = [frame.payload, vec![0, 0, 0xff, 0xff]].concat();
+    let mut plain = Vec::with_capacity(4096);
+    inflate
+        .decompress_vec(&small, &mut plain, flate2::FlushDecompress::Sync)
+        .unwrap();
+    String::from_utf8(plain).unwrap()
+}
+
+#[test]
+fn from_the_next_message_on_the_new_ones_judge() {
+    let stage = stage();
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"cat");
+    server.hears(TEXT, b"cat");
+    // In the middle of a message nothing changes for it.
+    client.send(TEXT & !FIN, b"cat, ");
+    server.hears(TEXT & !FIN, b"cat, ");
+    settings(&stage, CHANGE);
+    client.send(FIN, b"cat");
+    server.hears(FIN, b"cat");
+    client.send(TEXT, b"cat");
+    server.hears(TEXT, b"dog");
+    settings(&stage, HOLD);
+    client.send(TEXT, b"held");
+    wait_for("a held message", || {
+        (stage.proxy.json(&["intercept", "list", "--json"]).len() == 1).then_some(())
+    });
+    // Who has it still answers for it.
+    settings(&stage, CHANGE);
+    client.send(TEXT, b"cat behind");
+    assert_eq!(stage.proxy.run(&["intercept", "release", "1"]).status.code(), Some(0));
+    server.hears(TEXT, b"held");
+    server.hears(TEXT, b"dog behind");
+    settings(&stage, "");
+    client.send(TEXT, b"cat");
+    server.hears(TEXT, b"cat");
+    part(client, server);
+    ended(&stage.proxy, "1");
+    let decided: Vec<_> = messages(&stage.proxy, "1")
+        .iter()
+        .map(|message| message["decided_by"].clone())
+        .collect();
+    assert_eq!(
+        decided[..6],
+        [
+            json!(null),
+            json!(null),
+            json!("rewrite:x"),
+            json!("intercept"),
+            json!("rewrite:x"),
+            json!(null)
+        ]
+    );
+}
+
+#[test]
+fn what_was_compressed_before_can_be_read_on() {
+    for recorded in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let enabled = format!("[record]\nenabled = {recorded}\n");
+        std::fs::write(home.path().join("framegate.toml"), &enabled).unwrap();
+        let stage = Stage::in_home_with(home, &["--config", "framegate.toml"]);
+        let (mut client, mut server) = stage.open_with("permessage-deflate");
+        let (mut sender, mut inflate) = (Sender::new(), flate2::Decompress::new(false));
+        let said =
+            |n: u32| format!("the cat number {n} and all the words that every message has in common with the others");
+        for n in 0..20 {
+            client.send(TEXT | RSV1, &sender.squeeze(&said(n)));
+            assert_eq!(reads(&mut server, &mut inflate), said(n));
+        }
+        settings(&stage, &format!("{enabled}{CHANGE}"));
+        for n in 20..40 {
+            client.send(TEXT | RSV1, &sender.squeeze(&said(n)));
+            // Nobody has read what came before where nothing is recorded: then nobody can read on, and all goes on as
+            // it did.
+            let expected = if recorded {
+                said(n).replace("cat", "dog")
+            } else {
+                said(n)
+            };
+            assert_eq!(reads(&mut server, &mut inflate), expected);
+        }
+        if !recorded {
+            stage.proxy.wait_for_log("nobody has read its compressed messages");
+            continue;
+        }
+        settings(&stage, &enabled);
+        client.send(TEXT | RSV1, &sender.squeeze(&said(40)));
+        assert_eq!(reads(&mut server, &mut inflate), said(40));
+        part(client, server);
+        ended(&stage.proxy, "1");
+        let rows = messages(&stage.proxy, "1");
+        for (n, row) in (0..=40).zip(&rows) {
+            let changed = (20..40).contains(&n);
+            let came = if changed {
+                &row["original"]["body"]
+            } else {
+                &row["body"]
+            };
+            assert_eq!(*came, said(n));
+        }
+    }
+}

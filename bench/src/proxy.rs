@@ -31,6 +31,10 @@ pub(crate) enum Proxy {
     FramegateRecord,
     /// The same, and putting the words of each into the full-text index: its defaults.
     FramegateIndex,
+    /// framegate with the record switched off, and a plugin with a hook in each direction that returns nothing.
+    FramegatePlugin,
+    /// framegate with the record switched off, and all presets of the safety filter in both directions.
+    FramegateSafety,
 }
 
 impl Proxy {
@@ -42,6 +46,8 @@ impl Proxy {
             Self::Framegate => "framegate, no record",
             Self::FramegateRecord => "framegate, record",
             Self::FramegateIndex => "framegate, record and index",
+            Self::FramegatePlugin => "framegate, plugin",
+            Self::FramegateSafety => "framegate, safety filter",
         }
     }
 
@@ -74,9 +80,7 @@ impl Lab {
             Proxy::Relay => std::env::current_exe().ok(),
             Proxy::Nginx => process::find("nginx"),
             Proxy::Haproxy => process::find("haproxy"),
-            Proxy::Framegate | Proxy::FramegateRecord | Proxy::FramegateIndex => {
-                self.framegate.is_file().then(|| self.framegate.clone())
-            }
+            _ => self.framegate.is_file().then(|| self.framegate.clone()),
         }
     }
 
@@ -141,8 +145,9 @@ impl Lab {
                 let config = self.write("haproxy.cfg", &haproxy_config(addr, target))?;
                 await_door(start(&["-q".into(), "-db".into(), "-f".into(), config])?, addr)
             }
-            Proxy::Framegate | Proxy::FramegateRecord | Proxy::FramegateIndex => {
+            _ => {
                 let data_dir = self.fresh_data_dir()?;
+                fs::write(data_dir.join(PLUGIN_FILE), PLUGIN)?;
                 let args = framegate_args(&data_dir, target, proxy);
                 let mut process = start(&args)?;
                 let ready_file = data_dir.join("ready.json");
@@ -194,8 +199,28 @@ impl Lab {
     }
 }
 
+/// The plugin of [`Proxy::FramegatePlugin`]: what every hook costs, and nothing else.
+const PLUGIN_FILE: &str = "nothing.star";
+const PLUGIN: &str = "\
+def on_receive_from_client(message):
+    return None
+
+def on_receive_from_server(message):
+    return None
+";
+
 fn framegate_args(data_dir: &Path, target: SocketAddr, proxy: Proxy) -> Vec<String> {
     let ready_file = data_dir.join("ready.json").display().to_string();
+    let judges: Vec<String> = match proxy {
+        Proxy::FramegatePlugin => vec![format!("plugins=[{{path={:?}}}]", data_dir.join(PLUGIN_FILE))],
+        Proxy::FramegateSafety => vec![
+            "safety.input.presets=destructive-sql,destructive-os-command,sql-injection,xss,path-traversal,secrets"
+                .into(),
+            "safety.input.receive=true".into(),
+            "safety.input.binary=true".into(),
+        ],
+        _ => Vec::new(),
+    };
     let mode = format!("reverse:ws://{target}@127.0.0.1:0");
     let data_dir = data_dir.display().to_string();
     let record = format!("record.enabled={}", proxy.records());
@@ -217,7 +242,8 @@ fn framegate_args(data_dir: &Path, target: SocketAddr, proxy: Proxy) -> Vec<Stri
         "--set",
         &index,
     ];
-    args.map(str::to_owned).into()
+    let judges = judges.into_iter().flat_map(|set| ["--set".to_owned(), set]);
+    args.map(str::to_owned).into_iter().chain(judges).collect()
 }
 
 /// What framegate writes once all its doors listen; only the part that is needed here.

@@ -92,8 +92,13 @@ impl Judges {
         })
     }
 
-    /// Whether somebody may look at some message of some connection.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether messages of some connection must be read, to be judged or to be redacted.
+    pub(crate) fn must_read(&self) -> bool {
+        !self.is_empty() || self.recorded().is_some()
+    }
+
+    /// Whether nobody looks at any message of any connection.
+    fn is_empty(&self) -> bool {
         self.guard.is_none()
             && self.forwarded().is_none()
             && self.plugins.is_empty()

@@ -48,7 +48,7 @@ impl Conversation {
     }
 
     fn late_verdict(&mut self, cx: &mut Context<'_>) -> Option<(Ticket, Verdict)> {
-        let all = self.retired.iter_mut().chain(&mut self.judges);
+        let all = self.retired.iter_mut().chain(self.judges.as_deref_mut());
         let mut late = all.map(|judges| judges.poll(cx));
         late.find_map(|late| match late {
             Poll::Ready(verdict) => Some(verdict),
@@ -58,7 +58,7 @@ impl Conversation {
 
     /// There is nobody any more to hold this direction's messages for.
     pub(super) fn hurry(&mut self, direction: Direction) {
-        for judges in self.retired.iter_mut().chain(&mut self.judges) {
+        for judges in self.retired.iter_mut().chain(self.judges.as_deref_mut()) {
             judges.hurry(direction);
         }
     }
@@ -77,7 +77,7 @@ impl Conversation {
             decision.add(INJECT);
             return Some(Box::new(decision));
         }
-        let mut all = self.retired.iter_mut().chain(&mut self.judges);
+        let mut all = self.retired.iter_mut().chain(self.judges.as_deref_mut());
         let decision = all.find_map(|judges| judges.recorded(ticket));
         self.retired.retain(|judges| judges.is_owing());
         decision

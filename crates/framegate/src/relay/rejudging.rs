@@ -15,7 +15,7 @@ use wire::session::Gate;
 
 use super::websocket::Conversation;
 use crate::flow::{Direction, Opening, Peer};
-use crate::inspect::Judges;
+use crate::inspect::{Chain, Judges};
 use crate::record::FlowTap;
 
 /// What a conversation needs to get other judges.
@@ -84,7 +84,8 @@ impl Conversation {
             self.session.set_gate(direction, gate, &mut self.out);
         }
         let before = std::mem::replace(&mut self.judges, next.map(Box::new));
-        self.retired.extend(before.filter(|before| before.is_owing()));
+        self.retired
+            .extend(before.map(|before| *before).filter(Chain::is_owing));
     }
 
     /// Lets directions go on whose inflater has come.

@@ -160,7 +160,7 @@ pub(super) struct Conversation {
     pub(super) orders: Option<Orders>,
     pub(super) judges: Option<Box<Chain>>,
     /// Who judged before, and still owes verdicts.
-    pub(super) retired: Vec<Box<Chain>>,
+    pub(super) retired: Vec<Chain>,
     pub(super) rejudged: Rejudged,
     /// What judges have said and the session has not heard yet.
     pub(super) verdicts: Vec<(Ticket, Verdict)>,

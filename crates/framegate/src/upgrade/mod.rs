@@ -97,22 +97,12 @@ pub(crate) async fn upgrade(
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
     let (negotiated, notes) = agreed(asked, &answer);
-    if negotiated.unknown && !context.judges.is_empty() {
+    if negotiated.unknown && context.judges.must_read() {
         let record = Exchanged::with(context, url, started_at, &link);
-        let detail =
-            "the server's 101 agrees to an extension that it was not offered, so its messages could not be judged";
-        return refuse(
-            client,
-            request,
-            Some(record),
-            Problem::bad_gateway("unreadable-extension", detail),
-        )
-        .await;
+        return refuse(client, request, Some(record), unreadable()).await;
     }
-    let opening = websocket_opening(context, url, started_at, &link, &answer);
-    let opening = Arc::new(opening);
+    let opening = Arc::new(websocket_opening(context, url, started_at, &link, &answer));
     let mut flow = context.tap.open(Arc::clone(&opening));
-    let judges = context.judges.chain(flow.id(), &opening, None);
     if let Some(redactor) = context.judges.recorded() {
         flow.redact(Arc::clone(redactor));
     }
@@ -125,19 +115,24 @@ pub(crate) async fn upgrade(
     Step::WebSocket(Box::new(Agreed {
         server: link.conn,
         negotiated,
+        judges: context.judges.chain(flow.id(), &opening, None).map(Box::new),
         opening,
         flow,
-        judges: judges.map(Box::new),
     }))
 }
 
-/// The head that goes to the server. Where messages are judged it offers only extensions that the judges can read
-/// through: what they could not read must not pass them.
+fn unreadable() -> Problem {
+    let detail = "the server's 101 agrees to an extension that it was not offered, so its messages could not be judged";
+    Problem::bad_gateway("unreadable-extension", detail)
+}
+
+/// The head that goes to the server. Where messages must be read it offers only extensions that can be read through:
+/// what judges could not read must not pass them.
 fn readable(context: &Context, request: &RequestHead, asked: &WebSocketRequest, onward: &Onward) -> Vec<u8> {
     const NAME: &str = "Sec-WebSocket-Extensions";
     let mut head = onward.rewritten(request, true);
     let all_known = asked.extensions_error.is_none() && asked.extensions.iter().all(Offer::is_deflate);
-    if !context.judges.is_empty() && !all_known {
+    if context.judges.must_read() && !all_known {
         let known = asked.extensions.iter().filter(|offer| offer.is_deflate());
         let known: Vec<String> = known.map(ToString::to_string).collect();
         match known.is_empty() {

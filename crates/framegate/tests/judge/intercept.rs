@@ -263,7 +263,7 @@ fn a_peer_that_leaves_ends_the_hold() {
     for client_leaves in [true, false] {
         for reset in [true, false] {
             let stage = Stage::new(&[HOLD]);
-            let (mut client, mut server) = stage.open();
+            let (mut client, server) = stage.open();
             client.send(TEXT, b"hold");
             held(&stage, 1);
             let (leaves, mut stays) = if client_leaves {

@@ -25,8 +25,7 @@ mod pattern;
 mod voice;
 mod error;
 
-pub(crate) use error::{CallError, LoadError, Place};
-pub(crate) use meter::Limit;
+pub(crate) use error::{CallError, LoadError};
 pub(crate) use state::PluginState;
 
 use std::fs;

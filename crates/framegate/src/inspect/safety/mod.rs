@@ -13,7 +13,7 @@ mod unescape;
 mod excerpt;
 
 pub(crate) use input::InputRules;
-pub(crate) use redact::{Redacted, Redactor};
+pub(crate) use redact::Redactor;
 pub(crate) use rule::{Action, Found, InputRuleSpec, InputSpec, OutputRuleSpec, RuleError};
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::thread;
 
 use wire::frame::Opcode;
 
-use super::super::{Hook, Place, PluginCounts, PluginState, Stage};
+use super::super::error::Place;
+use super::super::{Hook, PluginCounts, PluginState, Stage};
 use super::{Tried, as_binary, as_text, ask, binary, call, hook, replaced, subject, text};
 use crate::flow::Direction;
 use crate::inspect::Opinion;

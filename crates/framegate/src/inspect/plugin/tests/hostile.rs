@@ -1,6 +1,7 @@
 //! Plugins, and messages to plugins, that would take all there is.
 
-use super::super::{Hook, Limit};
+use super::super::Hook;
+use super::super::meter::Limit;
 use super::{Tried, ask, binary, hook};
 
 /// The limit that stops a hook with this body.

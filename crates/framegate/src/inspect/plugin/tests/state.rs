@@ -1,6 +1,7 @@
 //! What a plugin keeps of a flow.
 
-use super::super::{Hook, Limit, PluginState};
+use super::super::meter::Limit;
+use super::super::{Hook, PluginState};
 use super::{Tried, as_text, binary, call, hook, text};
 use crate::inspect::Opinion;
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod evasion;
 mod inject;
 mod intercept;
 #[allow(dead_code)] // the tests of `relay` use more of it
@@ -12,6 +13,7 @@ mod peers;
 mod plugin;
 mod rejudge;
 mod rewrite;
+mod safety;
 #[allow(dead_code)] // the tests of `run` use more of it
 #[path = "../run/stage.rs"]
 mod stage;

@@ -179,7 +179,18 @@ impl End {
         bytes
     }
 
-    fn http_head(&mut self) -> String {
+    /// The server's 101, which agrees to these extensions.
+    pub(crate) fn agrees(&mut self, extensions: &str) {
+        write!(
+            self.tcp,
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n{}\r\n",
+            extensions_field(extensions)
+        )
+        .unwrap();
+    }
+
+    pub(crate) fn http_head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.extend(self.array::<1>());
@@ -234,35 +245,48 @@ impl Stage {
         };
         shake_hands(client, &self.listener, extensions)
     }
+
+    /// A request for a WebSocket that offers these extensions, with `early` in the same packet; the client's end, the
+    /// server's, and the head that it got.
+    pub(crate) fn ask(&self, offers: &str, early: &[u8]) -> (End, End, String) {
+        let client = End {
+            tcp: connect(self.proxy.addr("reverse")),
+            client: true,
+        };
+        ask(client, &self.listener, offers, early)
+    }
 }
 
 /// The handshake, by the example of RFC 6455 §1.3.
-pub(crate) fn shake_hands(mut client: End, listener: &TcpListener, extensions: &str) -> (End, End) {
-    let extensions = match extensions {
-        "" => String::new(),
-        some => format!("Sec-WebSocket-Extensions: {some}\r\n"),
-    };
-    write!(
-        client.tcp,
+pub(crate) fn shake_hands(client: End, listener: &TcpListener, extensions: &str) -> (End, End) {
+    let (mut client, mut server, request) = ask(client, listener, extensions, b"");
+    assert!(request.contains("dGhlIHNhbXBsZSBub25jZQ=="), "{request}");
+    server.agrees(extensions);
+    let answer = client.http_head();
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    (client, server)
+}
+
+fn ask(mut client: End, listener: &TcpListener, offers: &str, early: &[u8]) -> (End, End, String) {
+    let request = format!(
         "GET /chat HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extensions}\r\n",
-        listener.local_addr().unwrap()
-    )
-    .unwrap();
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
+        listener.local_addr().unwrap(),
+        extensions_field(offers)
+    );
+    client.tcp.write_all(&[request.as_bytes(), early].concat()).unwrap();
     let tcp = listener.accept().unwrap().0;
     tcp.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut server = End { tcp, client: false };
     let request = server.http_head();
-    assert!(request.contains("dGhlIHNhbXBsZSBub25jZQ=="), "{request}");
-    write!(
-        server.tcp,
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n{extensions}\r\n"
-    )
-    .unwrap();
-    let answer = client.http_head();
-    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
-    (client, server)
+    (client, server, request)
+}
+
+fn extensions_field(extensions: &str) -> String {
+    match extensions {
+        "" => String::new(),
+        some => format!("Sec-WebSocket-Extensions: {some}\r\n"),
+    }
 }
 
 /// The client's end of a tunnel through the regular door.

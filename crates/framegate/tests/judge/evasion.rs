@@ -1,0 +1,453 @@
+//! How a client may try to get a message past the safety filter that the filter stops. A server that is as lenient as
+//! one can be gets none of it.
+
+use std::io::Write;
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use serde_json::Value;
+
+use crate::peers::{BINARY, CLOSE, End, FIN, Heard, PING, RSV1, Stage, TEXT, close, ended, messages, part};
+use crate::safety::{ATTACK, BLOCK, all_heard};
+
+const DEFLATE: &str = "permessage-deflate";
+const CONTINUED: u8 = 0;
+/// Quick where a server leaves a Close without an answer.
+const SHORT: &str = "limits.close_ms=500";
+
+/// What a server got behind `before`.
+struct Got {
+    /// The payloads of data frames.
+    data: Vec<Vec<u8>>,
+    /// The code of the Close at the end.
+    code: Option<u16>,
+    /// What is on record of the client's messages.
+    rows: Vec<Value>,
+}
+
+/// A conversation in which a client says `before`, then what `evil` makes it say, then `after`, and Close 1000.
+fn attempt(stage: &Stage, id: usize, extensions: &str, evil: impl FnOnce(&mut End) -> Vec<u8>) -> Got {
+    let (mut client, mut server) = stage.open_with(extensions);
+    client.send(TEXT, b"before");
+    server.hears(TEXT, b"before");
+    let evil = evil(&mut client);
+    let said = [
+        evil,
+        client.frame(TEXT, b"after"),
+        client.frame(CLOSE, &close(1000, "")),
+    ];
+    client.tcp.write_all(&said.concat()).unwrap();
+    client.shut();
+    let heard = all_heard(&mut server);
+    let code = heard
+        .last()
+        .filter(|(first, _)| *first == CLOSE)
+        .and_then(|(_, payload)| Some(u16::from_be_bytes(payload.get(..2)?.try_into().unwrap())));
+    let data = heard
+        .into_iter()
+        .filter(|(first, _)| first & 8 == 0)
+        .map(|(_, payload)| payload)
+        .collect();
+    let id = id.to_string();
+    ended(&stage.proxy, &id);
+    let rows = messages(&stage.proxy, &id);
+    let rows = rows.into_iter().filter(|row| row["direction"] == "send").collect();
+    Got { data, code, rows }
+}
+
+/// It is stopped, and the conversation goes on.
+fn is_blocked(name: &str, got: &Got) {
+    assert_eq!(got.data, [b"after"], "{name}");
+    assert_eq!(got.code, Some(1000), "{name}");
+    let blocked: Vec<_> = got.rows.iter().filter(|row| row["fate"] == "blocked").collect();
+    assert_eq!(blocked.len(), 1, "{name}: {:?}", got.rows);
+    assert_eq!(blocked[0]["metadata"]["safety_blocked"], "true", "{name}");
+}
+
+/// The conversation ends with this code before any of it leaves.
+fn is_closed(name: &str, got: &Got, code: u16) {
+    assert_eq!((&got.data[..], got.code), (&[][..], Some(code)), "{name}");
+}
+
+/// A message in fragments of these payloads.
+fn fragments(end: &End, first: u8, payloads: &[&[u8]]) -> Vec<Vec<u8>> {
+    let last = payloads.len() - 1;
+    let frame = |(at, payload): (usize, &&[u8])| {
+        let opcode = if at == 0 { first & !FIN } else { CONTINUED };
+        let fin = if at == last { FIN } else { 0 };
+        end.frame(opcode | fin, payload)
+    };
+    payloads.iter().enumerate().map(frame).collect()
+}
+
+#[test]
+fn fragments_and_what_stands_between_them() {
+    let stage = Stage::new(&[BLOCK, SHORT]);
+    let attack = ATTACK.as_bytes();
+    for size in 1..=attack.len() {
+        let pieces: Vec<&[u8]> = attack.chunks(size).collect();
+        let got = attempt(&stage, size, "", |client| fragments(client, TEXT, &pieces).concat());
+        is_blocked(&format!("fragments of {size}"), &got);
+    }
+    let next = attack.len() + 1;
+    let got = attempt(&stage, next, "", |client| {
+        let mut pieces: Vec<&[u8]> = vec![b""; 3];
+        pieces.extend(attack.chunks(1).flat_map(|byte| [byte, b""]));
+        fragments(client, TEXT, &pieces).join(&client.frame(PING, b"between")[..])
+    });
+    is_blocked("empty fragments and pings", &got);
+    let got = attempt(&stage, next + 1, "", |client| {
+        fragments(client, TEXT, &[b"DROP TA", b"BLE users"]).join(&client.frame(CLOSE, &close(1000, ""))[..])
+    });
+    assert_eq!(
+        (&got.data[..], got.code),
+        (&[][..], Some(1000)),
+        "a Close between fragments"
+    );
+    let got = attempt(&stage, next + 2, "", |client| {
+        fragments(client, TEXT, &[b"", &[b' '; 70_000], attack, &[b' '; 70_000]]).concat()
+    });
+    is_blocked("a long message", &got);
+}
+
+#[test]
+fn spellings() {
+    let presets = r#"safety.input.presets=["destructive-sql"]"#;
+    let stage = Stage::new(&[presets, SHORT]);
+    let texts: [&[u8]; 14] = [
+        br#"{"q":"\u0044\u0052OP TABLE users"}"#,
+        br#"{"q":"{\"q\":\"{\\\"q\\\":\\\"\\u0044ROP TABLE users\\\"}\"}"}"#,
+        b"dRoP tAbLe users",
+        b"DROP\n\t\r TABLE\x0busers",
+        b"DROP/**/TABLE/* x */users",
+        b"DROP -- x\nTABLE users",
+        br#"42["query","DROP TABLE users"]"#,
+        br#"{"q":"DROP\u000aTABLE\nusers",}"#,
+        br#"{"q":"DROP TABLE users"#,
+        br#"{"q":1,"q":"DROP TABLE users","q":2}"#,
+        br#"{"DROP TABLE users":1}"#,
+        b"\xff\xfe DROP TABLE users \xc0",
+        b"x\0DROP TABLE users\0",
+        b"\xef\xbb\xbfDROP TABLE users",
+    ];
+    for (at, text) in texts.iter().enumerate() {
+        let got = attempt(&stage, at + 1, "", |client| client.frame(TEXT, text));
+        is_blocked(&String::from_utf8_lossy(text), &got);
+    }
+}
+
+#[test]
+fn frames_that_a_lenient_server_would_take() {
+    let stage = Stage::new(&[BLOCK, SHORT]);
+    let attack = ATTACK.as_bytes();
+    let key = [1, 2, 3, 4];
+    let masked: Vec<u8> = attack
+        .iter()
+        .zip(key.iter().cycle())
+        .map(|(byte, key)| byte ^ key)
+        .collect();
+    let len = u8::try_from(attack.len()).unwrap();
+    let cases: [(&str, u16, Vec<u8>); 12] = [
+        (
+            "a length of 16 bits",
+            1002,
+            [&[TEXT, 0x80 | 126, 0, len][..], &key, &masked].concat(),
+        ),
+        (
+            "a length of 64 bits",
+            1002,
+            [&[TEXT, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, len][..], &key, &masked].concat(),
+        ),
+        (
+            "the length's first bit",
+            1002,
+            [&[TEXT, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, len][..], &key, &masked].concat(),
+        ),
+        ("no mask", 1002, [&[TEXT, len][..], attack].concat()),
+        ("RSV1", 1002, [&[TEXT | RSV1, 0x80 | len][..], &key, &masked].concat()),
+        ("RSV2", 1002, [&[TEXT | 0x20, 0x80 | len][..], &key, &masked].concat()),
+        ("RSV3", 1002, [&[TEXT | 0x10, 0x80 | len][..], &key, &masked].concat()),
+        (
+            "a reserved opcode",
+            1002,
+            [&[FIN | 3, 0x80 | len][..], &key, &masked].concat(),
+        ),
+        (
+            "a reserved control opcode",
+            1002,
+            [&[FIN | 0xb, 0x80 | len][..], &key, &masked].concat(),
+        ),
+        (
+            "a continuation of nothing",
+            1002,
+            [&[FIN, 0x80 | len][..], &key, &masked].concat(),
+        ),
+        (
+            "a fragmented ping",
+            1002,
+            [&[9, 0x80 | len][..], &key, &masked].concat(),
+        ),
+        (
+            "a long ping",
+            1002,
+            [&[PING, 0x80 | 126, 0, 126][..], &key, &[0; 126]].concat(),
+        ),
+    ];
+    let mut id = 0;
+    let mut next = || {
+        id += 1;
+        id
+    };
+    for (name, code, bytes) in cases {
+        is_closed(name, &attempt(&stage, next(), "", |_| bytes), code);
+    }
+    // The second one is a message of its own, or the rest of the first, as its reader likes.
+    for inner in [TEXT, BINARY, TEXT & !FIN] {
+        let got = attempt(&stage, next(), "", |client| {
+            [
+                client.frame(TEXT & !FIN, b"DROP TA"),
+                client.frame(inner, b"BLE users"),
+                client.frame(FIN, b""),
+            ]
+            .concat()
+        });
+        is_closed("a message inside a message", &got, 1002);
+    }
+    let got = attempt(&stage, next(), DEFLATE, |client| {
+        [
+            client.frame(TEXT & !FIN, b"DROP TA"),
+            client.frame(FIN | RSV1, b"BLE users"),
+        ]
+        .concat()
+    });
+    is_closed("RSV1 on a continuation", &got, 1002);
+}
+
+/// Whole messages as a sender with that window compresses them, each behind the others.
+fn squeezed(bits: u8, texts: &[&str]) -> Vec<Vec<u8>> {
+    let mut deflate = Compress::new_with_window_bits(Compression::new(9), false, bits);
+    let squeeze = |text: &&str| {
+        let mut small = Vec::with_capacity(text.len() + 64);
+        deflate
+            .compress_vec(text.as_bytes(), &mut small, FlushCompress::Sync)
+            .unwrap();
+        small.truncate(small.len() - 4);
+        small
+    };
+    texts.iter().map(squeeze).collect()
+}
+
+/// A stored block (RFC 1951 §3.2.4).
+fn stored(last: bool, text: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(text.len()).unwrap();
+    [&[u8::from(last)][..], &len.to_le_bytes(), &(!len).to_le_bytes(), text].concat()
+}
+
+/// The end of a message behind whole blocks: the first byte of an empty stored one.
+const OPEN: &[u8] = &[0];
+
+#[test]
+fn compressed_in_any_way() {
+    let stage = Stage::new(&[BLOCK, SHORT]);
+    let mut id = 0;
+    let mut blocked = |name: &str, payload: &[u8]| {
+        for size in [payload.len(), 1] {
+            id += 1;
+            let pieces: Vec<&[u8]> = payload.chunks(size).collect();
+            let got = attempt(&stage, id, DEFLATE, |client| {
+                fragments(client, TEXT | RSV1, &pieces).concat()
+            });
+            is_blocked(name, &got);
+        }
+    };
+    for bits in 9..=15 {
+        blocked("by a compressor", &squeezed(bits, &[ATTACK])[0]);
+    }
+    let (one, other) = ATTACK.as_bytes().split_at(7);
+    let empty = stored(false, b"");
+    blocked("a stored block", &[&stored(false, ATTACK.as_bytes()), OPEN].concat());
+    blocked(
+        "two blocks",
+        &[&stored(false, one), &stored(false, other), OPEN].concat(),
+    );
+    blocked(
+        "the last block of a stream",
+        &[&stored(true, ATTACK.as_bytes()), OPEN].concat(),
+    );
+    blocked(
+        "the last block, and nothing behind it",
+        &stored(true, ATTACK.as_bytes()),
+    );
+    blocked(
+        "two streams",
+        &[&stored(true, one), &stored(true, other), OPEN].concat(),
+    );
+    let between = [
+        &empty[..],
+        &stored(false, one),
+        &empty,
+        &empty,
+        &stored(false, other),
+        &empty,
+        OPEN,
+    ];
+    blocked("empty blocks between", &between.concat());
+}
+
+#[test]
+fn what_does_not_inflate_reaches_nobody() {
+    let stage = Stage::new(&[BLOCK, SHORT]);
+    let cases: [(&str, Vec<u8>); 5] = [
+        ("not compressed at all", ATTACK.as_bytes().to_vec()),
+        (
+            "a block that does not end",
+            stored(false, ATTACK.as_bytes())[..12].to_vec(),
+        ),
+        (
+            "with the tail that is to be left out",
+            [stored(false, ATTACK.as_bytes()), stored(false, b"")].concat(),
+        ),
+        (
+            "a block of no type",
+            [&stored(false, ATTACK.as_bytes())[..], &[6]].concat(),
+        ),
+        ("back to what nobody has said", vec![0x4a, 0x04, 0x41, 0x00]),
+    ];
+    for (at, (name, payload)) in cases.iter().enumerate() {
+        let got = attempt(&stage, at + 1, DEFLATE, |client| client.frame(TEXT | RSV1, payload));
+        is_closed(name, &got, 1007);
+    }
+}
+
+#[test]
+fn behind_a_blocked_message_the_compressed_ones_are_readable() {
+    let stage = Stage::new(&[BLOCK]);
+    for (at, extensions) in [DEFLATE, "permessage-deflate; client_no_context_takeover"]
+        .iter()
+        .enumerate()
+    {
+        let (mut client, mut server) = stage.open_with(extensions);
+        let long = format!("{ATTACK} and words that the later ones refer to");
+        let texts = [
+            "words that came first",
+            &long,
+            "words that the later ones refer to",
+            "and words that came first",
+        ];
+        let mut inflate = Decompress::new(false);
+        let together = squeezed(15, &texts);
+        for (at, text) in texts.iter().enumerate() {
+            let small = if extensions.len() == DEFLATE.len() {
+                &together[at]
+            } else {
+                &squeezed(15, &[text])[0]
+            };
+            client.send(TEXT | RSV1, small);
+            if at == 1 {
+                continue;
+            }
+            let Heard::Frame(frame) = server.hear() else {
+                panic!("no frame")
+            };
+            assert_eq!(frame.first, TEXT | RSV1);
+            let mut plain = Vec::with_capacity(1000);
+            let small = [frame.payload, vec![0, 0, 0xff, 0xff]].concat();
+            inflate
+                .decompress_vec(&small, &mut plain, FlushDecompress::Sync)
+                .unwrap();
+            assert_eq!(String::from_utf8(plain).unwrap(), *text);
+            if extensions.len() != DEFLATE.len() {
+                inflate.reset(false);
+            }
+        }
+        part(client, server);
+        let id = (at + 1).to_string();
+        ended(&stage.proxy, &id);
+        let rows = messages(&stage.proxy, &id);
+        assert_eq!((&rows[1]["fate"], &rows[1]["body"]), (&"blocked".into(), &long.into()));
+    }
+}
+
+#[test]
+fn in_one_packet_with_the_upgrade() {
+    let stage = Stage::new(&[BLOCK]);
+    let (client, server) = stage.open();
+    let early = [client.frame(TEXT, ATTACK.as_bytes()), client.frame(TEXT, b"fine")].concat();
+    part(client, server);
+    let (_client, mut server, _) = stage.ask("", &early);
+    server.agrees("");
+    server.hears(TEXT, b"fine");
+}
+
+#[test]
+fn extensions_that_cannot_be_read_are_neither_offered_nor_taken() {
+    let stage = Stage::new(&[BLOCK]);
+    let (mut client, mut server, request) = stage.ask(
+        "x-secret, permessage-deflate; client_max_window_bits, x-other; a=b",
+        b"",
+    );
+    let offers = request
+        .lines()
+        .find(|line| line.starts_with("Sec-WebSocket-Extensions"));
+    assert_eq!(
+        offers,
+        Some("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+    );
+    server.agrees("x-secret");
+    assert!(client.http_head().starts_with("HTTP/1.1 502 "));
+    let (mut client, mut server, request) = stage.ask("x-secret; a=\"", b"");
+    assert!(!request.contains("Extensions"), "{request}");
+    server.agrees("permessage-deflate, permessage-deflate");
+    assert!(client.http_head().starts_with("HTTP/1.1 502 "));
+    // Nobody has offered it: whoever agrees to it reads what is compressed.
+    let (mut client, mut server, _) = stage.ask("", b"");
+    server.agrees(DEFLATE);
+    assert!(client.http_head().starts_with("HTTP/1.1 101 "));
+    client.send(TEXT | RSV1, &squeezed(15, &[ATTACK])[0]);
+    client.send(TEXT, b"fine");
+    server.hears(TEXT, b"fine");
+    part(client, server);
+}
+
+#[test]
+fn the_last_thing_before_the_end_of_the_stream() {
+    let stage = Stage::new(&[BLOCK, SHORT]);
+    for reset in [false, true] {
+        for cut in [0, 1, ATTACK.len()] {
+            let (mut client, mut server) = stage.open();
+            client.send(TEXT, b"before");
+            server.hears(TEXT, b"before");
+            let frame = client.frame(TEXT, ATTACK.as_bytes());
+            client.tcp.write_all(&frame[..frame.len() - cut]).unwrap();
+            if reset {
+                client.reset();
+            } else {
+                client.shut();
+            }
+            assert_eq!(all_heard(&mut server), [], "{reset} {cut}");
+        }
+    }
+}
+
+#[test]
+fn beyond_the_limits() {
+    let stage = Stage::new(&[
+        BLOCK,
+        SHORT,
+        "limits.message_bytes_max=2000",
+        "limits.frame_bytes_max=1000",
+    ]);
+    let spaces = [b' '; 990];
+    let got = attempt(&stage, 1, "", |client| {
+        fragments(client, TEXT, &[ATTACK.as_bytes(), &spaces, &spaces, &spaces]).concat()
+    });
+    is_closed("a message", &got, 1009);
+    let got = attempt(&stage, 2, "", |client| {
+        client.frame(TEXT, &[ATTACK.as_bytes(), &spaces].concat())
+    });
+    is_closed("a frame", &got, 1009);
+    let long = format!("{ATTACK}{}", " ".repeat(2000));
+    let got = attempt(&stage, 3, DEFLATE, |client| {
+        client.frame(TEXT | RSV1, &squeezed(15, &[&long])[0])
+    });
+    is_closed("inflated", &got, 1009);
+}

@@ -23,7 +23,7 @@ use crate::relay::Leg;
 use crate::tls::{Hello, server_name};
 use crate::upgrade::leg;
 
-/// A request line that is longer is not taken for one.
+/// Of a request line that is longer so much is waited for.
 const REQUEST_LINE_BYTES_MAX: usize = 8 << 10;
 /// A ClientHello that is longer is not waited for; see [`server_name`].
 const HELLO_BYTES_MAX: usize = 128 << 10;
@@ -217,21 +217,29 @@ fn classify(first: &[u8]) -> Option<Content> {
     }
 }
 
-/// Whether bytes are the beginning of an HTTP/1 request; `None`: they may become one.
+/// Whether bytes are the beginning of an HTTP/1 request, or of what a lenient server might take for one: that must not
+/// pass unread, and gets the answer it deserves. `None`: they may become one.
 fn is_request_line(first: &[u8]) -> Option<bool> {
+    // Servers ignore empty lines before a request (RFC 9112 §2.2).
+    let begin = first.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    let Some(begin) = begin.filter(|begin| *begin <= REQUEST_LINE_BYTES_MAX) else {
+        return (first.len() > REQUEST_LINE_BYTES_MAX).then_some(true);
+    };
+    let first = &first[begin..];
     let line_end = first.iter().position(|&byte| byte == b'\n');
     let line = &first[..line_end.unwrap_or(first.len())];
-    let method = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
     {
         return Some(false);
     }
     match line_end {
-        Some(_) => {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            Some(line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0"))
+        Some(_) => Some(line.to_ascii_uppercase().windows(7).any(|seven| seven == b" HTTP/1" || seven == b"\tHTTP/1")),
+        // One that is longer than may be is a request all the same.
+        None if line.len() > REQUEST_LINE_BYTES_MAX => {
+            Some(target.starts_with(b"/") || target.to_ascii_lowercase().starts_with(b"http"))
         }
-        None if line.len() > REQUEST_LINE_BYTES_MAX => Some(false),
         None => None,
     }
 }
@@ -248,6 +256,13 @@ mod tests {
             (b"GET / HT", None),
             (b"GET / HTTP/1.1\r\n", Some(Content::Http)),
             (b"GET / HTTP/1.0\nHost", Some(Content::Http)),
+            (b"\r", None),
+            (b"\r\n\r\nGET / HTTP/1.1\r\n", Some(Content::Http)),
+            (b"\nGET / HTTP/1.1\n", Some(Content::Http)),
+            (b"GET  / \thttp/1.1 \r\n", Some(Content::Http)),
+            (b"GET\t/\tHTTP/1.1\r\n", Some(Content::Http)),
+            (b"GET / HTTP/1.9\r\n", Some(Content::Http)),
+            (b"\r\n\r\n\0", Some(Content::Other)),
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Content::Other)),
             (b"NICK someone\r\n", Some(Content::Other)),
             (b"SSH-2.0-x\r\n", Some(Content::Other)),
@@ -258,5 +273,9 @@ mod tests {
             assert_eq!(classify(bytes), content, "{bytes:?}");
         }
         assert_eq!(classify(&[b'a'; 40]), Some(Content::Other));
+        let long = |start: &[u8], byte: u8| classify(&[start, &vec![byte; 9 << 10]].concat());
+        assert_eq!(long(b"GET /", b'a'), Some(Content::Http));
+        assert_eq!(long(b"", b'\n'), Some(Content::Http));
+        assert_eq!(long(b"say ", b'a'), Some(Content::Other));
     }
 }

@@ -1,13 +1,17 @@
 //! How a client may try to get a message past the safety filter that the filter stops. A server that is as lenient as
 //! one can be gets none of it.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use serde_json::Value;
 
-use crate::peers::{BINARY, CLOSE, End, FIN, Heard, PING, RSV1, Stage, TEXT, close, ended, messages, part};
+use crate::peers::{
+    BINARY, CLOSE, End, FIN, Heard, PING, RSV1, Stage, TEXT, close, ended, messages, part, shake_hands, tunnelled,
+};
 use crate::safety::{ATTACK, BLOCK, all_heard};
+use crate::stage::Proxy;
 
 const DEFLATE: &str = "permessage-deflate";
 const CONTINUED: u8 = 0;
@@ -376,6 +380,42 @@ fn in_one_packet_with_the_upgrade() {
     let (_client, mut server, _) = stage.ask("", &early);
     server.agrees("");
     server.hears(TEXT, b"fine");
+}
+
+#[test]
+fn in_a_tunnel_behind_what_a_lenient_server_skips() {
+    let mut proxy = Proxy::start(&["--set", BLOCK]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    for skipped in ["", "\r\n", "\r\n\r\n"] {
+        let mut tcp = proxy.tunnel(addr);
+        tcp.write_all(skipped.as_bytes()).unwrap();
+        let (mut client, mut server) = shake_hands(tunnelled(tcp), &listener, "");
+        client.send(TEXT, ATTACK.as_bytes());
+        client.send(TEXT, b"fine");
+        server.hears(TEXT, b"fine");
+        part(client, server);
+    }
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000));
+    for refused in [
+        "GET / HTTP/1.1 \r\n\r\n",
+        "GET / http/1.1\r\n\r\n",
+        "GET\t/\tHTTP/1.1\r\n\r\n",
+        "\nGET / HTTP/1.1\r\n\r\n",
+        &long,
+    ] {
+        let mut client = tunnelled(proxy.tunnel(addr));
+        let (mut server, _) = listener.accept().unwrap();
+        client.tcp.write_all(refused.as_bytes()).unwrap();
+        let answer = client.http_head();
+        let is_refusal = ["HTTP/1.1 4", "HTTP/1.1 5"]
+            .iter()
+            .any(|status| answer.starts_with(status));
+        assert!(is_refusal, "{refused}: {answer}");
+        client.shut();
+        assert_eq!(server.read(&mut [0]).unwrap(), 0);
+    }
+    proxy.stop();
 }
 
 #[test]

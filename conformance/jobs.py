@@ -16,9 +16,10 @@ sys.path.insert(0, str(ROOT / "interop"))
 from harness.process import Process
 from harness.proxy import Proxy
 
-# The ways of interop/harness/ways.py; -close: the proxy answers violations itself.
+# The ways of interop/harness/ways.py; -close: the proxy answers violations itself; -judged: a plugin looks at every
+# message and lets it pass.
 DIRECT = ["direct", "direct-tls"]
-PROXIED = ["reverse", "absolute", "connect", "intercepted", "reverse-close"]
+PROXIED = ["reverse", "absolute", "connect", "intercepted", "reverse-close", "reverse-judged-close"]
 WAYS = DIRECT + PROXIED
 # Which side of the conversation the suite is: the fuzzing client, or the fuzzing server.
 SIDES = ["client", "server"]
@@ -35,6 +36,15 @@ SETTINGS = {
     # The cases say hundreds of megabytes: the record keeps all messages, but not all of their bytes.
     "record.payload_bytes_max": 1024,
 }
+
+# A plugin whose hooks say nothing.
+NOTHING = """
+def on_receive_from_client(message):
+    return None
+
+def on_before_send_to_client(message):
+    return None
+"""
 
 stopping = threading.Event()
 
@@ -202,6 +212,10 @@ class Setting:
             settings["tls.upstream_ca"] = self.tools.certificates / "authority.pem"
         if job.way.endswith("-close"):
             settings["wire.violations"] = "close"
+        if "-judged" in job.way:
+            script = self.directory / "nothing.star"
+            script.write_text(NOTHING)
+            settings["plugins"] = f'[{{path="{script}"}}]'
         mode = f"reverse:ws://localhost:{target}@127.0.0.1:0" if job.way.startswith("reverse") else "regular@127.0.0.1:0"
         proxy = Proxy(self.tools.binary, self.directory / "data")
         try:

@@ -77,7 +77,11 @@ pub(super) fn plugins(world: &World) {
     for plugin in world.judges.load().plugins() {
         match plugin.reload_if_changed() {
             Ok(false) => {}
-            Ok(true) => tracing::info!("the plugin {} was loaded again", plugin.id()),
+            Ok(true) => {
+                tracing::info!("the plugin {} was loaded again", plugin.id());
+                // It may have other hooks now.
+                world.live.judges_changed();
+            }
             Err(error) => tracing::error!("the plugin {} stays as it was: {error}", plugin.id()),
         }
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::api::ask;
-use crate::peers::{BINARY, RSV1, Stage, TEXT, both_are_closed, ended, messages, part};
+use crate::peers::{BINARY, Heard, RSV1, Stage, TEXT, both_are_closed, ended, messages, part};
+use crate::stage::wait_for;
 
 /// A plugin's setting, for a file in `examples/plugins/`.
 fn example(name: &str) -> String {
@@ -161,10 +162,16 @@ fn a_file_that_changes_is_read_again_and_a_bad_one_is_not_taken() {
     let (mut client, mut server) = stage.open();
     client.send(TEXT, b"x");
     server.hears(TEXT, b"one");
-    std::fs::write(&path, "def on_receive_from_client(message):\n    return \"two\"\n").unwrap();
+    let both = "def on_receive_from_client(message):\n    return \"two\"\n\ndef on_receive_from_server(message):\n    return \"three\"\n";
+    std::fs::write(&path, both).unwrap();
     stage.proxy.wait_for_log("the plugin mine was loaded again");
     client.send(TEXT, b"x");
     server.hears(TEXT, b"two");
+    // A hook that was not there when the connection opened.
+    wait_for("the new hook", || {
+        server.send(TEXT, b"x");
+        matches!(client.hear(), Heard::Frame(frame) if frame.payload == b"three").then_some(())
+    });
     std::fs::write(&path, "def on_receive_from_client(message)\n").unwrap();
     stage.proxy.wait_for_log("the plugin mine stays as it was");
     client.send(TEXT, b"x");

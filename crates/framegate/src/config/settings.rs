@@ -43,7 +43,8 @@ super::schema::settings! {
         frame_bytes_max: u64 = 16 << 20, Number(125, 1024 * GIB);
         /// One message, assembled and inflated; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody
         /// inflates a message before it leaves, and the payload of its frames on the wire is what counts; if it inflates
-        /// beyond the limit, it passes, and is cut there in the record and flagged.
+        /// beyond the limit, it passes, and is cut there in the record and flagged. Of a message that is held until it is
+        /// whole, the headers of its frames may take as much again, and 1 MiB in any case.
         message_bytes_max: u64 = 64 << 20, Number(125, 1024 * GIB);
         /// Inflated to compressed size of one message, held once it has inflated to more than 64 KiB: after every
         /// 16 KiB of compressed bytes, and at its end; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody inflates a message before it leaves, and it passes. The
@@ -51,6 +52,11 @@ super::schema::settings! {
         /// in the record and flagged, and under context takeover the compressed messages behind it in that direction
         /// are kept as they came, flagged as not inflated.
         inflate_ratio_max: u32 = 200, Number(1, 1_000_000);
+        /// Messages of one direction of a connection that wait for a judge, or behind one that does: while there are so
+        /// many, nothing more is read of their sender.
+        held_messages_max: usize = 1024, Number(1, 1_000_000);
+        /// Bytes that they take, as they came and inflated. The message that goes beyond it is still read to its end.
+        held_bytes_max: usize = 4 << 20, Number(1024, 64 * GIB);
         /// Client connections open at once, over all doors; further ones wait to be accepted.
         connections_max: usize = 10_000, Number(1, 10_000_000);
         /// Close 1001 to both peers when neither has sent a byte for so long. 0: never.

@@ -20,14 +20,8 @@ use crate::flow::{Close, ClosedBy, Direction, Ending, FlowId, Opening, Peer, Sta
 use crate::inspect::Chain;
 use crate::record::FlowTap;
 
-/// Messages of one direction that may wait for a verdict, or behind one that does.
-const HELD_MAX: usize = 1024;
-
 /// Room for outputs that a connection keeps.
 const OUTPUTS_KEPT: usize = 256;
-
-/// Bytes of one direction that may wait for a verdict.
-const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// A WebSocket that is to be relayed.
 #[derive(Debug)]
@@ -127,8 +121,8 @@ fn config(policy: &Policy, flow: &FlowTap) -> Config {
         frame_bytes_max: limits.frame_bytes_max,
         message_bytes_max: limits.message_bytes_max,
         inflate_ratio_max: limits.inflate_ratio_max,
-        held_max: HELD_MAX,
-        held_bytes_max: HELD_BYTES_MAX,
+        held_max: limits.held_messages_max,
+        held_bytes_max: limits.held_bytes_max,
         idle_ms: limits.idle_ms,
         close_ms: limits.close_ms,
         record_bytes_max: flow.wanted_bytes_max(),

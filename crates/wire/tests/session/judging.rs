@@ -206,6 +206,30 @@ fn as_much_as_may_be_held_is_asked_for_and_no_more() {
 }
 
 #[test]
+fn a_held_message_of_empty_fragments_has_a_limit_too() {
+    let fragments = frame(Client, false, 0, 0, b"").repeat(10_000);
+    let mut stage = plain(config());
+    stage.gate(Direction::Send, Gate::Judge);
+    stage.says(Client, &frame(Client, false, 0, 1, b"endless"));
+    for _ in 0..100 {
+        stage.says(Client, &fragments);
+    }
+    let got = Receiver::new(Direction::Receive, &Agreed::default()).read(&stage.gets(Client));
+    assert_eq!(got, [(8, [&1009u16.to_be_bytes()[..], b"message over the limit"].concat())]);
+    stage.ends(Client, End::Fin).ends(Server, End::Fin);
+    let message = r#"4 send text "endless" dropped (message over the limit)"#;
+    assert!(stage.record().contains(&message.to_owned()), "{:?}", stage.record());
+    // Nobody keeps what is not held.
+    let mut stage = plain(config());
+    stage.says(Client, &frame(Client, false, 0, 1, b"endless"));
+    for _ in 0..100 {
+        stage.says(Client, &fragments);
+    }
+    stage.says(Client, &frame(Client, true, 0, 0, b"ly"));
+    assert_eq!(stage.record(), [r#"2 send text "endlessly" sent"#]);
+}
+
+#[test]
 fn a_replacement_that_cannot_be_sent_is_refused_and_the_message_waits_on() {
     let mut stage = plain(Config {
         message_bytes_max: 200,

@@ -7,15 +7,22 @@ use crate::Direction;
 use crate::error::Rule;
 use crate::frame::{CONTROL_BYTES_MAX, FrameHead, Opcode, PAYLOAD_BYTES_MAX, RSV1};
 
+/// The headers of a message that is held are kept as well as its payload: they may take as much as a message may, and
+/// so much in any case.
+const HEADERS_BYTES_MIN: u64 = 1 << 20;
+
 impl Half {
     /// A frame begins: holds it against the rules and the limits, and finds its place.
     pub(super) fn begin(&mut self, mut head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
         let flaw = self.flaw(&head, cx.agreed);
         let control = head.opcode.is_control();
-        let so_far = match &self.message {
-            Some(message) if head.opcode == Opcode::Continuation => message.payload_bytes,
-            _ => 0,
+        let (so_far, headers) = match &self.message {
+            Some(message) if head.opcode == Opcode::Continuation => {
+                (message.payload_bytes, message.wire_bytes.saturating_sub(message.payload_bytes))
+            }
+            _ => (0, 0),
         };
+        let headers_max = cx.config.message_bytes_max.max(HEADERS_BYTES_MIN);
         let stop = if head.payload_len > PAYLOAD_BYTES_MAX {
             // The frame has no end that could be reached; what comes of it is counted against the longest one.
             head.payload_len = PAYLOAD_BYTES_MAX;
@@ -23,6 +30,8 @@ impl Half {
         } else if head.payload_len > cx.config.frame_bytes_max {
             Some(Rule::FrameTooBig)
         } else if !control && so_far.saturating_add(head.payload_len) > cx.config.message_bytes_max {
+            Some(Rule::MessageTooBig)
+        } else if !control && headers > headers_max && self.hold.is_some() {
             Some(Rule::MessageTooBig)
         } else if cx.config.close_on_violation {
             flaw

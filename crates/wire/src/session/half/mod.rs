@@ -168,11 +168,15 @@ impl Half {
     /// Sends what of a header has been kept from earlier, or hands the header to the hold.
     fn head_passes(&mut self, head: &FrameHead, read: Option<&[u8]>, cx: &mut Cx<'_>) {
         let bytes = read.unwrap_or(&self.partial[..usize::from(head.head_len)]);
+        if self.away {
+            // None of it leaves, so its header need not be kept.
+            return;
+        }
         if let Some(hold) = &mut self.hold {
             let first = self.message.filter(|message| message.frames == 1);
             let alone = head.fin && first.is_some_and(|message| !message.compressed);
             hold.head(head, bytes, alone);
-        } else if read.is_none() && !self.away {
+        } else if read.is_none() {
             cx.send(self.direction.to(), bytes.to_vec());
         }
     }

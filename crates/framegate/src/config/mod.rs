@@ -208,6 +208,13 @@ fn warnings(settings: &Settings, variables: &[(String, String)]) -> Vec<String> 
             "listen.control ({addr}) listens beyond this machine: only its token guards the record"
         ));
     }
+    if settings.safety_blocks() && settings.wire.violations == Some(Violations::Relay) {
+        warnings.push(
+            "wire.violations is relay, but a rule of safety.input blocks: what breaks the protocol passes, and a server \
+             may read it otherwise than the rule does"
+                .to_owned(),
+        );
+    }
     if variables
         .iter()
         .any(|(name, value)| name == GATEWAY_PORT && !value.is_empty())

@@ -491,3 +491,30 @@ fn beyond_the_limits() {
     });
     is_closed("inflated", &got, 1009);
 }
+
+#[test]
+fn where_violations_are_passed_on_what_may_be_read_in_two_ways_passes() {
+    let stage = Stage::new(&[BLOCK, SHORT, "wire.violations=relay"]);
+    stage
+        .proxy
+        .wait_for_log("wire.violations is relay, but a rule of safety.input blocks");
+    // Whatever the frame: what stands in it is looked at.
+    let mut id = 0;
+    let len = u8::try_from(ATTACK.len()).unwrap();
+    for first in [TEXT | RSV1, TEXT | 0x20, FIN | 3, FIN, TEXT] {
+        id += 1;
+        let got = attempt(&stage, id, "", |_| {
+            [&[first, 0x80 | 126, 0, len, 0, 0, 0, 0], ATTACK.as_bytes()].concat()
+        });
+        is_blocked(&format!("{first:#x}"), &got);
+    }
+    // What a server makes of several frames, or of bits that were not agreed on, nobody here can know.
+    let got = attempt(&stage, id + 1, "", |client| {
+        let frames = [(TEXT & !FIN, &b"DROP TA"[..]), (TEXT & !FIN, b"BLE users"), (FIN, b"")];
+        frames.map(|(first, payload)| client.frame(first, payload)).concat()
+    });
+    assert_eq!(got.data.concat(), [ATTACK.as_bytes(), b"after"].concat());
+    let small = &squeezed(15, &[ATTACK])[0];
+    let got = attempt(&stage, id + 2, "", |client| client.frame(TEXT | RSV1, small));
+    assert_eq!(got.data, [&small[..], b"after"]);
+}

@@ -407,3 +407,14 @@ fn safety_blocks_where_a_rule_does() {
     assert!(!blocks(&[&rule("log_only")]));
     assert!(blocks(&[&rule("log_only"), "safety.input.presets=xss"]));
 }
+
+#[test]
+fn rules_that_block_what_may_be_read_in_two_ways_are_warned_of() {
+    let warnings = |texts: &[&str]| from_sets(texts).unwrap().warnings;
+    let (rule, relay) = ("safety.input.presets=xss", "wire.violations=relay");
+    let warned = warnings(&[rule, relay]);
+    assert!(warned.len() == 1 && warned[0].contains("wire.violations"), "{warned:?}");
+    assert_eq!(warnings(&[rule]), [""; 0]);
+    assert_eq!(warnings(&[rule, "wire.violations=close"]), [""; 0]);
+    assert_eq!(warnings(&[rule, relay, "safety.input.action=log_only"]), [""; 0]);
+}

@@ -19,7 +19,7 @@ pub(super) struct Call<'a> {
     pub(super) program: &'a Program,
     pub(super) hook: &'a OwnedFrozenValue,
     pub(super) limits: Limits,
-    pub(super) state_bytes_max: usize,
+    pub(super) state_bytes: usize,
     pub(super) caller: Caller<'a>,
 }
 
@@ -65,7 +65,7 @@ impl Call<'_> {
             .map_err(|error| self.failed(&error, &eval))?;
         let opinion = Answer::opinion(returned, subject).map_err(|what| CallError::new(None, None, what))?;
         let touched = message.downcast_ref::<Message<'_>>().and_then(Message::touched_state);
-        let kept = touched.map(|touched| state::store(touched, self.state_bytes_max));
+        let kept = touched.map(|touched| state::store(touched, self.state_bytes));
         let kept = kept.transpose().map_err(|error| self.failed(&error, &eval))?;
         Ok((opinion, kept))
     }

@@ -160,7 +160,7 @@ fn guarded(builder: &mut GlobalsBuilder) {
         let most = meter::range_max();
         if length > most {
             return Err(wrong(format!(
-                "a range of {length} numbers is longer than ticks_max and memory_bytes_max allow, which is {most}"
+                "a range of {length} numbers is longer than ticks_max and memory_bytes allow, which is {most}"
             )));
         }
         Ok(range)

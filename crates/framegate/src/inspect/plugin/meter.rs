@@ -21,7 +21,7 @@ const STATEMENTS_PER_READING: u32 = 32;
 pub(super) struct Limits {
     pub(super) time_ms: u64,
     pub(super) ticks_max: u64,
-    pub(super) memory_bytes_max: usize,
+    pub(super) memory_bytes: usize,
 }
 
 /// A limit that stopped a call.
@@ -31,11 +31,11 @@ pub(crate) enum Limit {
     Time,
     /// `ticks_max`: too many rounds of loops and calls of functions.
     Ticks,
-    /// `memory_bytes_max`: it made too much, or was about to.
+    /// `memory_bytes`: it made too much, or was about to.
     Memory,
     /// Calls of functions were nested too deeply.
     CallStack,
-    /// `state_bytes_max`: it wanted to keep too much, or something nested too deeply.
+    /// `state_bytes`: it wanted to keep too much, or something nested too deeply.
     State,
 }
 
@@ -44,9 +44,9 @@ impl fmt::Display for Limit {
         match self {
             Self::Time => f.write_str("time_ms"),
             Self::Ticks => f.write_str("ticks_max"),
-            Self::Memory => f.write_str("memory_bytes_max"),
+            Self::Memory => f.write_str("memory_bytes"),
             Self::CallStack => write!(f, "the limit of {CALL_STACK_MAX} nested calls"),
-            Self::State => f.write_str("state_bytes_max"),
+            Self::State => f.write_str("state_bytes"),
         }
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 struct Meter {
-    memory_bytes_max: Cell<usize>,
+    memory_bytes: Cell<usize>,
     /// Of what the interpreter's heap does not count: the content of `bytes`.
     outside: Cell<usize>,
     range_max: Cell<usize>,
@@ -76,7 +76,7 @@ struct Meter {
 thread_local! {
     static METER: Meter = const {
         Meter {
-            memory_bytes_max: Cell::new(0),
+            memory_bytes: Cell::new(0),
             outside: Cell::new(0),
             range_max: Cell::new(0),
             deadline: Cell::new(None),
@@ -89,11 +89,11 @@ thread_local! {
 /// A call begins on this thread.
 pub(super) fn start(limits: Limits) {
     METER.with(|meter| {
-        meter.memory_bytes_max.set(limits.memory_bytes_max);
+        meter.memory_bytes.set(limits.memory_bytes);
         meter.outside.set(0);
         // A list of it would take eight bytes a number, and a loop over it a tick.
         let ticks = usize::try_from(limits.ticks_max).unwrap_or(usize::MAX);
-        meter.range_max.set(ticks.min(limits.memory_bytes_max / 16));
+        meter.range_max.set(ticks.min(limits.memory_bytes / 16));
         meter
             .deadline
             .set(Instant::now().checked_add(Duration::from_millis(limits.time_ms)));
@@ -116,7 +116,7 @@ pub(super) fn range_max() -> usize {
 pub(super) fn room(heap: Heap<'_>) -> usize {
     METER.with(|meter| {
         let used = heap.allocated_bytes().saturating_add(meter.outside.get());
-        meter.memory_bytes_max.get().saturating_sub(used)
+        meter.memory_bytes.get().saturating_sub(used)
     })
 }
 
@@ -148,7 +148,7 @@ pub(super) fn stop(limit: Limit) -> starlark::Error {
 pub(super) fn check(heap: Heap<'_>) -> starlark::Result<()> {
     METER.with(|meter| {
         let used = heap.allocated_bytes().saturating_add(meter.outside.get());
-        if used > meter.memory_bytes_max.get() {
+        if used > meter.memory_bytes.get() {
             return Err(stop(Limit::Memory));
         }
         let statements = meter.statements.get().wrapping_add(1);

@@ -62,9 +62,9 @@ pub(crate) struct PluginSpec {
     /// How many rounds of loops and calls of functions a call may make.
     pub(crate) ticks_max: u64,
     /// How much a call may make on its heap, in bytes.
-    pub(crate) memory_bytes_max: usize,
+    pub(crate) memory_bytes: usize,
     /// How much may be kept of a flow, in bytes.
-    pub(crate) state_bytes_max: usize,
+    pub(crate) state_bytes: usize,
 }
 
 /// What the failure of a call means for the message.
@@ -199,7 +199,7 @@ impl Plugin {
 
     /// Asks the hook about the message; a hook that is not defined says nothing.
     ///
-    /// The size of a replacement is not looked at here: `memory_bytes_max` bounds it, and the caller discards one that
+    /// The size of a replacement is not looked at here: `memory_bytes` bounds it, and the caller discards one that
     /// is larger than a message may be.
     ///
     /// # Errors
@@ -225,9 +225,9 @@ impl Plugin {
             limits: Limits {
                 time_ms: self.spec.time_ms,
                 ticks_max: self.spec.ticks_max,
-                memory_bytes_max: self.spec.memory_bytes_max,
+                memory_bytes: self.spec.memory_bytes,
             },
-            state_bytes_max: self.spec.state_bytes_max,
+            state_bytes: self.spec.state_bytes,
             caller: Caller {
                 id: &self.spec.id,
                 voice: &self.voice,

@@ -27,7 +27,7 @@ const STACK_BYTES: usize = 256 << 20;
 const LOAD: Limits = Limits {
     time_ms: 2000,
     ticks_max: 1_000_000,
-    memory_bytes_max: 64 << 20,
+    memory_bytes: 64 << 20,
 };
 const LANGUAGE: Dialect = Dialect {
     enable_load: false,

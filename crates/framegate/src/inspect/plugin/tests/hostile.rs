@@ -52,7 +52,7 @@ fn loops_end_when_the_time_is_up() {
         let mut tried = Tried::within(&hook(body), |spec| {
             spec.time_ms = 1;
             spec.ticks_max = 1 << 40;
-            spec.memory_bytes_max = 1 << 30;
+            spec.memory_bytes = 1 << 30;
         });
         let error = tried.ask("x").unwrap_err();
         assert_eq!(error.limit, Some(Limit::Time), "{body}: {error}");
@@ -207,7 +207,7 @@ fn an_object_with_many_members_is_decoded_as_long_as_there_is_time() {
     for (time_ms, limit) in [(60_000, None), (0, Some(Limit::Time))] {
         let mut tried = Tried::within(&body, |spec| {
             spec.time_ms = time_ms;
-            spec.memory_bytes_max = 256 << 20;
+            spec.memory_bytes = 256 << 20;
         });
         assert_eq!(tried.ask(&object).err().and_then(|error| error.limit), limit);
     }
@@ -228,13 +228,13 @@ fn deep_values_are_printed_by_nobody() {
         "text(str(deep(1)))",
     ] {
         let source = deep.to_owned() + &hook(&format!("    {printing}"));
-        let mut tried = Tried::within(&source, |spec| spec.memory_bytes_max = 256 << 20);
+        let mut tried = Tried::within(&source, |spec| spec.memory_bytes = 256 << 20);
         let error = tried.ask("x").unwrap_err();
         assert!(error.what.contains("nested more than"), "{printing}: {error}");
     }
     // The interpreter compares by recursion, with a limit of its own.
     let source = deep.to_owned() + &hook("    deep(1) == deep(2)");
-    let mut tried = Tried::within(&source, |spec| spec.memory_bytes_max = 256 << 20);
+    let mut tried = Tried::within(&source, |spec| spec.memory_bytes = 256 << 20);
     let error = tried.ask("x").unwrap_err();
     assert!(error.what.contains("Too many recursion levels"), "{error}");
     let circle = ask("    x = []\n    x.append(x)\n    return str(x)", "x").unwrap_err();
@@ -246,7 +246,7 @@ fn what_doubles_in_print_is_not_printed() {
     let doubled = "    x = ['a']\n    for _ in range(60):\n        x = [x, x]\n";
     for printing in ["str(x)", "'%s' % [x]", "'{}'.format(x)", "json.encode(x)", "fail(x)"] {
         let mut tried = Tried::within(&hook(&format!("{doubled}    {printing}")), |spec| {
-            spec.memory_bytes_max = 1 << 20;
+            spec.memory_bytes = 1 << 20;
         });
         assert_eq!(tried.ask("x").unwrap_err().limit, Some(Limit::Memory), "{printing}");
     }

@@ -97,20 +97,20 @@ fn what_cannot_be_kept_is_the_calls_failure() {
         ("1 << 64", "cannot keep a int", None),
         ("range(3)", "cannot keep a range", None),
         ("{(1, 2): 3}", "a key that is a tuple", None),
-        ("'x' * 4096", "state_bytes_max", Some(Limit::State)),
-        ("[None] * 200", "state_bytes_max", Some(Limit::State)),
-        ("bytes([1] * 4096)", "state_bytes_max", Some(Limit::State)),
+        ("'x' * 4096", "state_bytes", Some(Limit::State)),
+        ("[None] * 200", "state_bytes", Some(Limit::State)),
+        ("bytes([1] * 4096)", "state_bytes", Some(Limit::State)),
         ("nested(40)", "nested more than 32 deep", Some(Limit::State)),
         ("nested(50000)", "nested more than 32 deep", Some(Limit::State)),
         ("circle()", "nested more than 32 deep", Some(Limit::State)),
-        ("doubled(30)", "state_bytes_max", Some(Limit::State)),
+        ("doubled(30)", "state_bytes", Some(Limit::State)),
     ] {
         let source = "def nested(n):\n    x = []\n    for _ in range(n):\n        x = [x]\n    return x\n\
                       def circle():\n    x = []\n    x.append(x)\n    return x\n\
                       def doubled(n):\n    x = []\n    for _ in range(n):\n        x = [x, x]\n    return x\n"
             .to_owned()
             + &hook(&format!("    message.state['x'] = {value}"));
-        let mut tried = Tried::within(&source, |spec| spec.memory_bytes_max = 256 << 20);
+        let mut tried = Tried::within(&source, |spec| spec.memory_bytes = 256 << 20);
         let error = tried.ask("x").unwrap_err();
         assert!(error.what.contains(why), "{value}: {error}");
         assert_eq!(error.limit, limit, "{value}");

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,14 +26,16 @@ use crate::flow::{Flow, FlowId, Message, Timestamp};
 use crate::inspect::Judges;
 use crate::store::Writer;
 
-/// A recorder that has nothing to flush.
+/// A recorder that has nothing to flush, and counts how often it is asked to.
 struct Recorder {
+    flushes: Arc<AtomicUsize>,
     writer: Arc<Mutex<Writer>>,
     events: broadcast::Sender<Arc<Event>>,
 }
 
 impl Recording for Recorder {
     fn flush(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::ready(()))
     }
 
@@ -54,6 +57,7 @@ struct Api {
     dir: tempfile::TempDir,
     serving: Option<Serving>,
     token: Token,
+    flushes: Arc<AtomicUsize>,
     events: broadcast::Sender<Arc<Event>>,
     draining: CancellationToken,
     shutdown: CancellationToken,
@@ -85,10 +89,12 @@ impl Api {
         let (draining, shutdown) = (CancellationToken::new(), CancellationToken::new());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let judges = Judges::new(&Settings::default(), Arc::default()).unwrap();
+        let flushes = Arc::<AtomicUsize>::default();
         let running = Running {
             judges: Arc::new(ArcSwap::from_pointee(judges)),
             live: Arc::default(),
             recording: Box::new(Recorder {
+                flushes: Arc::clone(&flushes),
                 writer: Arc::new(Mutex::new(writer)),
                 events: events.clone(),
             }),
@@ -107,6 +113,7 @@ impl Api {
             dir,
             serving: Some(serving),
             token,
+            flushes,
             events,
             draining,
             shutdown,

@@ -41,9 +41,13 @@ pub(super) fn tail(mut call: Call) -> Work {
     })
 }
 
-/// The flush itself has been done: every question begins with one.
 pub(super) fn flush(mut call: Call) -> Work {
-    Box::pin(async move { call.out.send(vec![Item::Done]).await })
+    Box::pin(async move {
+        if let Some(running) = call.context.running.clone() {
+            running.recording.flush().await;
+        }
+        call.out.send(vec![Item::Done]).await
+    })
 }
 
 pub(super) fn import(mut call: Call) -> Work {

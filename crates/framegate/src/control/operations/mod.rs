@@ -124,8 +124,8 @@ impl Operation {
 
     /// Asks. The answer comes in pieces, as they are fetched; dropping it ends the work.
     ///
-    /// Needs a tokio runtime around it. With the proxy running, the answer holds everything the proxy had seen when
-    /// it was asked.
+    /// Needs a tokio runtime around it. With the proxy running, an answer from the record holds everything the proxy
+    /// had seen when it was asked.
     #[must_use]
     pub fn ask(&'static self, context: &Context, args: Args, file: Option<File>) -> Answer {
         let (out, answer) = answer::channel();
@@ -149,6 +149,8 @@ impl Operation {
 
     async fn answer(&self, call: Call) -> Result<(), OperationError> {
         match &call.context.running {
+            // What is asked of the running proxy alone does not wait for the disk: a person may be waiting, and a peer.
+            Some(_) if self.live => {}
             Some(running) => running.recording.flush().await,
             None if self.live => {
                 let why = format!(

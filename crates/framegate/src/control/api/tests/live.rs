@@ -1,4 +1,4 @@
-//! Live streams.
+//! Live streams, and what else is asked of the running proxy.
 
 use super::*;
 use crate::flow::{Direction, Kind, Message};
@@ -67,4 +67,20 @@ fn a_live_stream_gives_what_its_filter_means() {
         .collect();
     assert_eq!(seen, expected);
     api.shutdown.cancel();
+}
+
+#[test]
+fn only_questions_about_the_record_wait_for_it() {
+    let api = Api::start();
+    for (line, flushes) in [
+        ("GET /api/v1/flows", 1),
+        ("POST /api/v1/flush", 1),
+        ("GET /api/v1/held", 0),
+        ("POST /api/v1/release?id=1", 0),
+        ("POST /api/v1/inject?flow=1&to=client&text=hello", 0),
+    ] {
+        api.flushes.store(0, Ordering::Relaxed);
+        api.ask(line, &api.fields(), b"");
+        assert_eq!(api.flushes.load(Ordering::Relaxed), flushes, "{line}");
+    }
 }

@@ -1,6 +1,7 @@
 """Frames as bytes, legal and not; and reading them back."""
 
 import zlib
+from dataclasses import dataclass
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 MASK = bytes.fromhex("37fa213d")
@@ -35,29 +36,78 @@ def close(code: int, reason: str = "", mask: bytes | None = None) -> bytes:
 
 
 class Deflater:
-    """permessage-deflate with context takeover (RFC 7692 §7.2.1)."""
+    """permessage-deflate (RFC 7692 §7.2.1), with context takeover or without.
 
-    def __init__(self) -> None:
-        self.zlib = zlib.compressobj(wbits=-15)
+    zlib does not compress a raw stream with a window of 256 bytes. With 9 for 8 it refers back no farther than 250 bytes,
+    which is within it.
+    """
+
+    def __init__(self, bits: int = 15, takeover: bool = True) -> None:
+        self.bits = max(bits, 9)
+        self.zlib = zlib.compressobj(wbits=-self.bits) if takeover else None
 
     def __call__(self, payload: bytes) -> bytes:
-        data = self.zlib.compress(payload) + self.zlib.flush(zlib.Z_SYNC_FLUSH)
+        deflate = self.zlib or zlib.compressobj(wbits=-self.bits)
+        data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return data.removesuffix(b"\x00\x00\xff\xff")
 
 
-def parse(stream: bytes) -> list[tuple[int, bytes]]:
-    """Opcode and payload of the whole frames in a stream; what is left over must be nothing."""
-    frames = []
+class StrictInflater:
+    """Reads permessage-deflate with the window that was agreed on and not a byte more.
+
+    zlib takes a reference for good that reaches beyond the window into what the same call has put out; so each call puts out
+    one byte.
+    """
+
+    def __init__(self, bits: int = 15, takeover: bool = True) -> None:
+        self.bits = bits
+        self.zlib = zlib.decompressobj(wbits=-bits) if takeover else None
+
+    def __call__(self, payload: bytes) -> bytes:
+        inflate = self.zlib or zlib.decompressobj(wbits=-self.bits)
+        data, rest = bytearray(), payload + b"\x00\x00\xff\xff"
+        while True:
+            piece, before = inflate.decompress(rest, 1), rest
+            data += piece
+            rest = inflate.unconsumed_tail
+            if not piece and rest == before:
+                break
+        assert not rest, f"{len(rest)} bytes behind the end"
+        return bytes(data)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as it came."""
+
+    first: int
+    mask: bytes
+    payload: bytes
+    raw: bytes
+
+    @property
+    def opcode(self) -> int:
+        return self.first & 15
+
+
+def frames(stream: bytes) -> list[Frame]:
+    """The whole frames in a stream; what is left over must be nothing."""
+    found = []
     while stream:
-        opcode, short = stream[0] & 15, stream[1] & 127
-        at, length = 2, short
-        if short > 125:
-            at = 4 if short == 126 else 10
-            length = int.from_bytes(stream[2:at], "big")
+        assert len(stream) > 1, f"left over: {stream!r}"
+        short = stream[1] & 127
+        at = {126: 4, 127: 10}.get(short, 2)
+        length = int.from_bytes(stream[2:at], "big") if short > 125 else short
         mask = stream[at : at + 4] if stream[1] & 128 else b""
         at += len(mask)
         payload = stream[at : at + length]
         assert len(payload) == length, f"{len(stream)} bytes left over: {stream[:20]!r}"
-        frames.append((opcode, unmask(payload, mask) if mask else payload))
+        plain = unmask(payload, mask) if mask else payload
+        found.append(Frame(stream[0], mask, plain, stream[: at + length]))
         stream = stream[at + length :]
-    return frames
+    return found
+
+
+def parse(stream: bytes) -> list[tuple[int, bytes]]:
+    """Opcode and payload of the whole frames in a stream; what is left over must be nothing."""
+    return [(one.opcode, one.payload) for one in frames(stream)]

@@ -38,15 +38,19 @@ class Pair:
         self.server.close()
 
 
-def open_pair(proxy: Proxy, origin: Listener, path: str) -> Pair:
-    """Opens a WebSocket through the forward proxy by an absolute-form request."""
+def open_pair(proxy: Proxy, origin: Listener, path: str, offer: str = "", agreed: str = "", early: bytes = b"") -> Pair:
+    """Opens a WebSocket through the forward proxy by an absolute-form request.
+
+    `offer` and `agreed`: the extensions on either side. `early`: what the client writes together with its request.
+    """
     authority = f"127.0.0.1:{origin.server.port}"
+    offered, answered = ([f"Sec-WebSocket-Extensions: {words}"] if words else [] for words in (offer, agreed))
     client = dial(proxy.address)
-    client.send(upgrade(f"http://{authority}", path, authority))
+    client.send(upgrade(f"http://{authority}", path, authority, *offered) + early)
     server = origin.accept()
     server.head()
-    server.send(switching())
-    assert client.head() == switching()
+    server.send(switching(*answered))
+    assert client.head() == switching(*answered)
     return Pair(client, server)
 
 

@@ -136,7 +136,8 @@ super::schema::settings! {
     }
 
     /// What is taken out of text messages from server to client, such as the numbers of credit cards. Each match is
-    /// replaced, and the rest of the message stays as it is. Binary messages are passed on unread.
+    /// replaced, and the rest of the message stays as it is. Binary messages are passed on unread. Control frames go to
+    /// the client as they came; on record they are redacted, and so is the reason of a Close.
     "safety.output" => safety_output: SafetyOutput {
         /// Where it is taken out. `record`: what is kept does not have it, nor what is searched and exported, and the
         /// client gets the message as it came. `forward`: the client does not get it, and the record keeps what the

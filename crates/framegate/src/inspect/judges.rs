@@ -54,6 +54,7 @@ impl Judges {
         let output = &settings.safety_output;
         let redactor = redactor(settings).map_err(|error| wrong("safety.output".to_owned(), &error))?;
         let redactor = (!redactor.is_empty()).then(|| Arc::new(redactor));
+        let discreet = redactor.is_some() && output.apply_to != ApplyTo::Forward;
         let rules = input_rules(settings).map_err(|error| wrong("safety.input".to_owned(), &error))?;
         let input = &settings.safety_input;
         let guard = (!rules.is_empty()).then(|| Guard {
@@ -61,11 +62,11 @@ impl Judges {
             binary: input.binary,
             receive: input.receive,
             close: input.close,
-            discreet: redactor.is_some() && output.apply_to != ApplyTo::Forward,
+            discreet,
         });
         let mut plugins = Vec::new();
         for (at, file) in settings.plugins.iter().enumerate() {
-            let plugin = Plugin::load(spec(file)).map_err(|error| wrong(row("plugins", at), &error))?;
+            let plugin = Plugin::load(spec(file, discreet)).map_err(|error| wrong(row("plugins", at), &error))?;
             plugins.push(Arc::new(plugin));
         }
         let mut rewrite = Vec::new();
@@ -269,7 +270,7 @@ fn input_rules(settings: &Settings) -> Result<InputRules, RuleError> {
     })
 }
 
-fn spec(file: &config::PluginFile) -> PluginSpec {
+fn spec(file: &config::PluginFile, discreet: bool) -> PluginSpec {
     PluginSpec {
         id: file.id.clone(),
         path: PathBuf::from(&file.path),
@@ -279,7 +280,8 @@ fn spec(file: &config::PluginFile) -> PluginSpec {
         },
         time_ms: file.time_ms,
         ticks_max: file.ticks_max,
-        memory_bytes: file.memory_bytes,
-        state_bytes: file.state_bytes,
+        memory_bytes_max: file.memory_bytes,
+        state_bytes_max: file.state_bytes,
+        discreet,
     }
 }

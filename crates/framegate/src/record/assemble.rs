@@ -11,7 +11,7 @@ use wire::session::{Facts, Fate as WireFate};
 
 use super::batch::{Http, Lost, What, Whole};
 use super::half::{Assembled, Half};
-use super::redact::redacted;
+use super::redact::{redacted, redacted_ending};
 use crate::flow::{Counts, Direction, Ending, Fate, FlowId, Kind, Opening, Timestamp};
 use crate::inspect::Redactor;
 use crate::store::{PayloadRef, Row};
@@ -71,7 +71,7 @@ impl FlowState {
         let (wide, narrow) = (keep.with_margin(redactor.as_deref()), keep);
         let store = |row: &Row<'_>| match &redactor {
             None => store(row),
-            Some(redactor) => redacted(redactor, narrow, row, store),
+            Some(redactor) => redacted(redactor, narrow, what.may_be_text(), row, store),
         };
         let keep = wide;
         let slice = |range: &Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
@@ -112,6 +112,15 @@ impl FlowState {
             Ok(false) | Err(_) => self.counts.messages_lost += 1,
         }
         stored.map(drop)
+    }
+
+    /// The flow is over.
+    pub(super) fn end(&mut self, ending: &Ending) {
+        let ending = match &self.redactor {
+            None => ending.clone(),
+            Some(redactor) => redacted_ending(redactor, ending),
+        };
+        self.ending = Some(Box::new(ending));
     }
 
     fn deflate(&mut self, params: Params) {
@@ -192,6 +201,10 @@ impl FlowState {
         if raw {
             // Compressed bytes are not text, even where they look like it.
             (row.payload, row.invalid_utf8) = (PayloadRef::Bytes(&bytes), false);
+            if self.redactor.is_some() && facts.direction == Direction::Receive && facts.opcode != Opcode::Binary {
+                // Nobody knows what is in it, so nobody can take anything out of it.
+                (row.payload, row.truncated) = (PayloadRef::Bytes(&[]), true);
+            }
         }
         with(&row)
     }

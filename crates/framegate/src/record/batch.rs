@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wire::deflate::Params;
+use wire::frame::Opcode;
 use wire::session::{Facts, Fate};
 
 use crate::flow::{Decision, Direction, Ending, FlowId, Kind, Opening, Timestamp};
@@ -79,6 +80,18 @@ pub(super) enum What {
 }
 
 impl What {
+    /// Whether it is a message that somebody could read as text, as it came or as it left: any that is not binary.
+    pub(super) fn may_be_text(&self) -> bool {
+        let may = |opcode| opcode != Opcode::Binary;
+        match self {
+            Self::Message { facts, .. } => may(facts.opcode),
+            Self::Whole(whole) => {
+                may(whole.facts.opcode) || matches!(&whole.fate, Fate::Replaced(new) if may(new.opcode))
+            }
+            _ => false,
+        }
+    }
+
     /// Bytes of payload that it holds itself.
     pub(super) fn held_bytes(&self) -> usize {
         match self {

@@ -211,7 +211,7 @@ impl Thread {
             }
             Some(What::Ended(ending)) => {
                 if let Some(flow) = self.flows.get_mut(&id) {
-                    flow.ending = Some(ending.clone());
+                    flow.end(ending);
                 }
                 self.tell_flow(id);
             }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::assemble::Keep;
-use crate::flow::{Direction, Kind};
+use crate::flow::{ClosedBy, Direction, Ending};
 use crate::inspect::Redactor;
 use crate::store::{PayloadRef, Row};
 
@@ -17,15 +17,24 @@ impl Keep {
     }
 }
 
-/// Gives `with` the row without what must not go on record, and cut where records are cut.
-pub(super) fn redacted<T>(redactor: &Redactor, keep: Keep, row: &Row<'_>, with: impl FnOnce(&Row<'_>) -> T) -> T {
-    let most = keep.caps.keep_bytes_max;
-    let mut row = row.clone();
-    let is_text = row.direction == Direction::Receive && row.kind == Kind::Text;
-    if is_text && !row.payload.is_text() && !row.invalid_utf8 {
-        // It could not be inflated, so nobody knows what is in it.
-        (row.payload, row.truncated) = (PayloadRef::Bytes(&[]), true);
+/// Gives `with` the row without what must not go on record, and cut where records are cut. `may_be_text`: it is looked
+/// at, if it is the server's.
+pub(super) fn redacted<T>(
+    redactor: &Redactor,
+    keep: Keep,
+    may_be_text: bool,
+    row: &Row<'_>,
+    with: impl FnOnce(&Row<'_>) -> T,
+) -> T {
+    let mut most = keep.caps.keep_bytes_max;
+    if row.compressed && row.size > keep.caps.message_bytes_max {
+        // It was inflated up to the limit, and not beyond: what lies across that was not seen whole.
+        let inflated = usize::try_from(keep.caps.message_bytes_max).unwrap_or(usize::MAX);
+        most = most.min(inflated.saturating_sub(Redactor::margin_bytes()));
     }
+    let mut row = row.clone();
+    let is_text = may_be_text && row.direction == Direction::Receive;
+    row.truncated |= row.payload.len() > most;
     let clean = |payload: PayloadRef<'_>| is_text.then(|| redactor.redact_cut(payload.as_bytes(), most)).flatten();
     let (payload, original) = (clean(row.payload), row.original.and_then(clean));
     let mut more = Cow::Borrowed(row.more);
@@ -46,11 +55,24 @@ pub(super) fn redacted<T>(redactor: &Redactor, keep: Keep, row: &Row<'_>, with: 
         row.original = Some(again(before, &found.text));
     }
     if row.payload.len() > most {
+        // A replacement may be longer than what it stands for.
         (row.payload, row.truncated) = (cut(row.payload, most), true);
     }
     row.original = row.original.map(|original| cut(original, most));
     row.more = &more;
     with(&row)
+}
+
+/// How a flow ended, without what must not go on record of what the server, or somebody for it, gave as the reason.
+pub(super) fn redacted_ending(redactor: &Redactor, ending: &Ending) -> Ending {
+    let mut ending = ending.clone();
+    let reason = ending.close.as_mut().filter(|close| close.by != ClosedBy::Client);
+    for text in reason.map(|close| &mut close.reason).into_iter().chain(&mut ending.error) {
+        if let Some(found) = redactor.redact(text.as_bytes()) {
+            *text = String::from_utf8_lossy(&found.text).into_owned();
+        }
+    }
+    ending
 }
 
 /// New bytes as what the old ones were.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod compressed;
 mod evasion;
 mod inject;
 mod intercept;
@@ -11,9 +12,11 @@ mod intercept;
 #[path = "../relay/peers.rs"]
 mod peers;
 mod plugin;
+mod redact;
 mod rejudge;
 mod rewrite;
 mod safety;
 #[allow(dead_code)] // the tests of `run` use more of it
 #[path = "../run/stage.rs"]
 mod stage;
+mod traces;

@@ -69,6 +69,14 @@ impl CallError {
             what: short(what.into()),
         }
     }
+
+    /// The same without what Starlark or the plugin said, in which a message may be quoted.
+    pub(super) fn discreet(mut self) -> Self {
+        if self.limit.is_none() {
+            self.what = "[redacted]".to_owned();
+        }
+        self
+    }
 }
 
 impl fmt::Display for CallError {

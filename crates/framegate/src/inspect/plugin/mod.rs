@@ -64,7 +64,9 @@ pub(crate) struct PluginSpec {
     /// How much a call may make on its heap, in bytes.
     pub(crate) memory_bytes: usize,
     /// How much may be kept of a flow, in bytes.
-    pub(crate) state_bytes: usize,
+    pub(crate) state_bytes_max: usize,
+    /// What a failed call says may have something of a message in it, and is told to nobody.
+    pub(crate) discreet: bool,
 }
 
 /// What the failure of a call means for the message.
@@ -233,7 +235,10 @@ impl Plugin {
                 voice: &self.voice,
             },
         };
-        let said = call.run(subject, state);
+        let mut said = call.run(subject, state);
+        if self.spec.discreet {
+            said = said.map_err(CallError::discreet);
+        }
         self.count(&said);
         if let Err(error) = &said {
             let (id, name) = (&self.spec.id, hook.function());

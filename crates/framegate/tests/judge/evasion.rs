@@ -139,84 +139,55 @@ fn spellings() {
     }
 }
 
+/// A masked frame of this first byte, with the attack behind a length that is written like this.
+fn odd(first: u8, len: &[u8]) -> Vec<u8> {
+    let key = [1, 2, 3, 4];
+    let masked = ATTACK.bytes().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+    [&[first], len, &key, &masked.collect::<Vec<u8>>()].concat()
+}
+
 #[test]
 fn frames_that_a_lenient_server_would_take() {
     let stage = Stage::new(&[BLOCK, SHORT]);
-    let attack = ATTACK.as_bytes();
-    let key = [1, 2, 3, 4];
-    let masked: Vec<u8> = attack
-        .iter()
-        .zip(key.iter().cycle())
-        .map(|(byte, key)| byte ^ key)
-        .collect();
-    let len = u8::try_from(attack.len()).unwrap();
-    let cases: [(&str, u16, Vec<u8>); 12] = [
-        (
-            "a length of 16 bits",
-            1002,
-            [&[TEXT, 0x80 | 126, 0, len][..], &key, &masked].concat(),
-        ),
+    let len = u8::try_from(ATTACK.len()).unwrap();
+    let short: &[u8] = &[0x80 | len];
+    let cases: [(&str, Vec<u8>); 12] = [
+        ("a length of 16 bits", odd(TEXT, &[0x80 | 126, 0, len])),
         (
             "a length of 64 bits",
-            1002,
-            [&[TEXT, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, len][..], &key, &masked].concat(),
+            odd(TEXT, &[0x80 | 127, 0, 0, 0, 0, 0, 0, 0, len]),
         ),
         (
             "the length's first bit",
-            1002,
-            [&[TEXT, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, len][..], &key, &masked].concat(),
+            odd(TEXT, &[0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, len]),
         ),
-        ("no mask", 1002, [&[TEXT, len][..], attack].concat()),
-        ("RSV1", 1002, [&[TEXT | RSV1, 0x80 | len][..], &key, &masked].concat()),
-        ("RSV2", 1002, [&[TEXT | 0x20, 0x80 | len][..], &key, &masked].concat()),
-        ("RSV3", 1002, [&[TEXT | 0x10, 0x80 | len][..], &key, &masked].concat()),
-        (
-            "a reserved opcode",
-            1002,
-            [&[FIN | 3, 0x80 | len][..], &key, &masked].concat(),
-        ),
-        (
-            "a reserved control opcode",
-            1002,
-            [&[FIN | 0xb, 0x80 | len][..], &key, &masked].concat(),
-        ),
-        (
-            "a continuation of nothing",
-            1002,
-            [&[FIN, 0x80 | len][..], &key, &masked].concat(),
-        ),
-        (
-            "a fragmented ping",
-            1002,
-            [&[9, 0x80 | len][..], &key, &masked].concat(),
-        ),
-        (
-            "a long ping",
-            1002,
-            [&[PING, 0x80 | 126, 0, 126][..], &key, &[0; 126]].concat(),
-        ),
+        ("no mask", [&[TEXT, len], ATTACK.as_bytes()].concat()),
+        ("RSV1", odd(TEXT | RSV1, short)),
+        ("RSV2", odd(TEXT | 0x20, short)),
+        ("RSV3", odd(TEXT | 0x10, short)),
+        ("a reserved opcode", odd(FIN | 3, short)),
+        ("a reserved control opcode", odd(FIN | 0xb, short)),
+        ("a continuation of nothing", odd(FIN, short)),
+        ("a fragmented ping", odd(9, short)),
+        ("a long ping", [&[PING, 0x80 | 126, 0, 126][..], &[0; 130]].concat()),
     ];
-    let mut id = 0;
-    let mut next = || {
-        id += 1;
-        id
-    };
-    for (name, code, bytes) in cases {
-        is_closed(name, &attempt(&stage, next(), "", |_| bytes), code);
+    for (at, (name, bytes)) in cases.into_iter().enumerate() {
+        is_closed(name, &attempt(&stage, at + 1, "", |_| bytes), 1002);
     }
+}
+
+#[test]
+fn messages_inside_of_messages() {
+    let stage = Stage::new(&[BLOCK, SHORT]);
     // The second one is a message of its own, or the rest of the first, as its reader likes.
-    for inner in [TEXT, BINARY, TEXT & !FIN] {
-        let got = attempt(&stage, next(), "", |client| {
-            [
-                client.frame(TEXT & !FIN, b"DROP TA"),
-                client.frame(inner, b"BLE users"),
-                client.frame(FIN, b""),
-            ]
-            .concat()
+    for (at, inner) in [TEXT, BINARY, TEXT & !FIN].into_iter().enumerate() {
+        let got = attempt(&stage, at + 1, "", |client| {
+            let frames = [(TEXT & !FIN, &b"DROP TA"[..]), (inner, b"BLE users"), (FIN, b"")];
+            frames.map(|(first, payload)| client.frame(first, payload)).concat()
         });
         is_closed("a message inside a message", &got, 1002);
     }
-    let got = attempt(&stage, next(), DEFLATE, |client| {
+    let got = attempt(&stage, 4, DEFLATE, |client| {
         [
             client.frame(TEXT & !FIN, b"DROP TA"),
             client.frame(FIN | RSV1, b"BLE users"),

@@ -5,6 +5,7 @@
 
 mod api;
 mod compressed;
+mod crowd;
 mod evasion;
 mod inject;
 mod intercept;

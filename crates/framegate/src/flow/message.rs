@@ -27,6 +27,14 @@ pub enum Kind {
     Response,
 }
 
+impl Kind {
+    /// Whether it is a message of a WebSocket that is no control frame.
+    #[must_use]
+    pub const fn is_data(self) -> bool {
+        matches!(self, Self::Text | Self::Binary | Self::Unknown)
+    }
+}
+
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {

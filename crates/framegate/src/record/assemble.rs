@@ -11,7 +11,7 @@ use wire::session::{Facts, Fate as WireFate};
 
 use super::batch::{Http, Lost, What, Whole};
 use super::half::{Assembled, Half};
-use super::redact::{redacted, redacted_ending};
+use super::redact::{emptied, redacted, redacted_ending};
 use crate::flow::{Counts, Direction, Ending, Fate, FlowId, Kind, Opening, Timestamp};
 use crate::inspect::Redactor;
 use crate::store::{PayloadRef, Row};
@@ -34,6 +34,8 @@ pub(super) struct FlowState {
     halves: [Half; 2],
     /// Takes out of the server's texts what does not go on record.
     redactor: Option<Arc<Redactor>>,
+    /// Its messages cannot be read.
+    unreadable: bool,
 }
 
 /// What is kept of payloads.
@@ -55,6 +57,7 @@ impl FlowState {
             ending: None,
             halves: Default::default(),
             redactor: None,
+            unreadable: false,
         }
     }
 
@@ -67,10 +70,11 @@ impl FlowState {
         keep: Keep,
         store: impl FnOnce(&Row<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let redactor = self.redactor.clone();
+        let (redactor, unreadable) = (self.redactor.clone(), self.unreadable);
         let (wide, narrow) = (keep.with_margin(redactor.as_deref()), keep);
         let store = |row: &Row<'_>| match &redactor {
             None => store(row),
+            Some(_) if unreadable && row.direction == Direction::Receive && row.kind.is_data() => store(&emptied(row)),
             Some(redactor) => redacted(redactor, narrow, what.may_be_text(), row, store),
         };
         let keep = wide;
@@ -92,8 +96,8 @@ impl FlowState {
                 self.deflate(*params);
                 return Ok(());
             }
-            What::Redact(redactor) => {
-                self.redactor = Some(Arc::clone(redactor));
+            What::Redact { redactor, unreadable } => {
+                (self.redactor, self.unreadable) = (Some(Arc::clone(redactor)), *unreadable);
                 return Ok(());
             }
             What::Lost { direction, lost } => {
@@ -202,8 +206,7 @@ impl FlowState {
             // Compressed bytes are not text, even where they look like it.
             (row.payload, row.invalid_utf8) = (PayloadRef::Bytes(&bytes), false);
             if self.redactor.is_some() && facts.direction == Direction::Receive && facts.opcode != Opcode::Binary {
-                // Nobody knows what is in it, so nobody can take anything out of it.
-                (row.payload, row.truncated) = (PayloadRef::Bytes(&[]), true);
+                row = emptied(&row);
             }
         }
         with(&row)

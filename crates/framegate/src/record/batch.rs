@@ -48,8 +48,12 @@ pub(super) enum What {
     Opened(Arc<Opening>),
     /// Compressed messages follow.
     Deflate(Params),
-    /// What this takes out of the server's texts does not go on record.
-    Redact(Arc<Redactor>),
+    /// What this takes out of the server's texts does not go on record; of messages that nobody can read, because an
+    /// unknown extension is in use, nothing does.
+    Redact {
+        redactor: Arc<Redactor>,
+        unreadable: bool,
+    },
     Http(Box<Http>),
     /// Payload of a message that is not complete, unmasked.
     Part {

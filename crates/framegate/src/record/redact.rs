@@ -63,6 +63,15 @@ pub(super) fn redacted<T>(
     with(&row)
 }
 
+/// The row without its payload: nobody knows what is in it, so nobody can take anything out of it.
+pub(super) fn emptied<'a>(row: &Row<'a>) -> Row<'a> {
+    Row {
+        payload: PayloadRef::Bytes(&[]),
+        truncated: true,
+        ..row.clone()
+    }
+}
+
 /// How a flow ended, without what must not go on record of what the server, or somebody for it, gave as the reason.
 pub(super) fn redacted_ending(redactor: &Redactor, ending: &Ending) -> Ending {
     let mut ending = ending.clone();

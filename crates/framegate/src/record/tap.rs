@@ -229,10 +229,11 @@ impl FlowTap {
         }
     }
 
-    /// Says that what `redactor` takes out of the server's texts does not go on record. Before any of them.
-    pub(crate) fn redact(&mut self, redactor: Arc<Redactor>) {
+    /// Says that what `redactor` takes out of the server's texts does not go on record, and that nobody can read its
+    /// messages. Before any of them.
+    pub(crate) fn redact(&mut self, redactor: Arc<Redactor>, unreadable: bool) {
         if let Some(shared) = &self.shared {
-            shared.push(self.id, What::Redact(redactor));
+            shared.push(self.id, What::Redact { redactor, unreadable });
         }
     }
 

@@ -71,7 +71,7 @@ impl Conversation {
     pub(super) fn rejudge(&mut self) {
         let judges = self.rejudged.judges_now.load_full();
         if let Some(redactor) = judges.recorded() {
-            self.flow.redact(Arc::clone(redactor));
+            self.flow.redact(Arc::clone(redactor), self.rejudged.unreadable);
         }
         if self.rejudged.unreadable {
             tracing::warn!(flow = %self.flow.id(), "not judged: the connection uses an extension that cannot be read");

@@ -276,6 +276,31 @@ fn what_breaks_the_protocol_or_cannot_be_inflated() {
 }
 
 #[test]
+fn what_an_unknown_extension_hides() {
+    let stage = Stage::new(&settings(&[]));
+    let tail = Tail::begin(&stage);
+    let (client, mut server) = stage.open();
+    let mut client = client;
+    passes(&mut client, &mut server, TEXT, b"marker");
+    part(client, server);
+    let (mut client, mut server, _) = stage.ask("x-secret", b"");
+    server.agrees("x-secret");
+    assert!(client.http_head().starts_with("HTTP/1.1 101 "));
+    // Every byte is another one, by a way of which the peers know.
+    let hidden: Vec<u8> = secrets().bytes().map(|byte| byte ^ 0x80).collect();
+    for first in [TEXT | 0x20, BINARY | 0x20] {
+        passes(&mut client, &mut server, first, &hidden);
+    }
+    part(client, server);
+    ended(&stage.proxy, "2");
+    for row in &messages(&stage.proxy, "2")[..2] {
+        assert_eq!(json!([row["raw_bytes"], row["truncated"]]), json!(["", true]), "{row}");
+        assert_eq!(row["size"], hidden.len());
+    }
+    nowhere_at_all(stage, tail, 2, "marker");
+}
+
+#[test]
 fn what_lies_where_inflating_ends() {
     let stage = Stage::new(&settings(&[
         "limits.message_bytes_max=20000",

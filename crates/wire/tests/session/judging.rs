@@ -215,7 +215,10 @@ fn a_held_message_of_empty_fragments_has_a_limit_too() {
         stage.says(Client, &fragments);
     }
     let got = Receiver::new(Direction::Receive, &Agreed::default()).read(&stage.gets(Client));
-    assert_eq!(got, [(8, [&1009u16.to_be_bytes()[..], b"message over the limit"].concat())]);
+    assert_eq!(
+        got,
+        [(8, [&1009u16.to_be_bytes()[..], b"message over the limit"].concat())]
+    );
     stage.ends(Client, End::Fin).ends(Server, End::Fin);
     let message = r#"4 send text "endless" dropped (message over the limit)"#;
     assert!(stage.record().contains(&message.to_owned()), "{:?}", stage.record());

@@ -1,7 +1,7 @@
 //! A frame begins: its header is held against the rules and the limits before a byte of it leaves.
 
 use super::super::output::Facts;
-use super::super::{Agreed, Cx};
+use super::super::{Agreed, Config, Cx};
 use super::{Frame, Half};
 use crate::Direction;
 use crate::error::Rule;
@@ -16,22 +16,13 @@ impl Half {
     pub(super) fn begin(&mut self, mut head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
         let flaw = self.flaw(&head, cx.agreed);
         let control = head.opcode.is_control();
-        let (so_far, headers) = match &self.message {
-            Some(message) if head.opcode == Opcode::Continuation => {
-                (message.payload_bytes, message.wire_bytes.saturating_sub(message.payload_bytes))
-            }
-            _ => (0, 0),
-        };
-        let headers_max = cx.config.message_bytes_max.max(HEADERS_BYTES_MIN);
         let stop = if head.payload_len > PAYLOAD_BYTES_MAX {
             // The frame has no end that could be reached; what comes of it is counted against the longest one.
             head.payload_len = PAYLOAD_BYTES_MAX;
             Some(Rule::LengthBit)
         } else if head.payload_len > cx.config.frame_bytes_max {
             Some(Rule::FrameTooBig)
-        } else if !control && so_far.saturating_add(head.payload_len) > cx.config.message_bytes_max {
-            Some(Rule::MessageTooBig)
-        } else if !control && headers > headers_max && self.hold.is_some() {
+        } else if !control && self.is_too_big_with(&head, cx.config) {
             Some(Rule::MessageTooBig)
         } else if cx.config.close_on_violation {
             flaw
@@ -56,6 +47,19 @@ impl Half {
         match stop {
             Some(rule) if !self.away => Err(rule),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the message is beyond its limit with this data frame.
+    fn is_too_big_with(&self, head: &FrameHead, config: &Config) -> bool {
+        let most = config.message_bytes_max;
+        match &self.message {
+            Some(message) if head.opcode == Opcode::Continuation => {
+                let headers = message.wire_bytes.saturating_sub(message.payload_bytes);
+                let too_many = self.hold.is_some() && headers > most.max(HEADERS_BYTES_MIN);
+                too_many || message.payload_bytes.saturating_add(head.payload_len) > most
+            }
+            _ => head.payload_len > most,
         }
     }
 

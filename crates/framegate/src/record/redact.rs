@@ -88,6 +88,8 @@ pub(super) fn redacted_ending(redactor: &Redactor, ending: &Ending) -> Ending {
 fn again<'a>(before: PayloadRef<'_>, bytes: &'a [u8]) -> PayloadRef<'a> {
     match std::str::from_utf8(bytes) {
         Ok(text) if before.is_text() => PayloadRef::Text(text),
+        // It was cut inside a character: that is all that can be wrong with what is left of a text.
+        Err(error) if before.is_text() => again(before, &bytes[..error.valid_up_to()]),
         _ => PayloadRef::Bytes(bytes),
     }
 }

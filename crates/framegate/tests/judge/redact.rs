@@ -383,4 +383,16 @@ fn a_cut_text_says_that_it_is_cut() {
     let spaces = "x".repeat(50);
     assert_eq!(kept[1], json!([format!("{spaces} [redacted:private-key]"), true]));
     assert_eq!(kept[2][1], true);
+    // Inside a character.
+    let (mut client, mut server) = stage.open();
+    for pad in ["", ".", ".."] {
+        let text = format!("{pad}{EMAIL} {}", "日本".repeat(50));
+        passes(&mut client, &mut server, TEXT, text.as_bytes());
+    }
+    part(client, server);
+    ended(&stage.proxy, "2");
+    for row in &messages(&stage.proxy, "2")[..3] {
+        assert!(row["body"].as_str().is_some_and(|body| body.contains("[redacted:email] 日本")), "{row}");
+        assert_eq!(row["truncated"], true);
+    }
 }

@@ -25,6 +25,9 @@ impl Conversation {
 
     /// Tells the session what the judges have said.
     pub(super) fn tell_verdicts(&mut self) {
+        if self.verdicts.is_empty() {
+            return;
+        }
         let now = millis();
         for (ticket, verdict) in self.verdicts.drain(..) {
             let said = self.session.verdict(ticket, verdict, now, &mut self.out);

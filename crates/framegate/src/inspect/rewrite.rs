@@ -126,7 +126,9 @@ impl Judge for Rewriter {
             if !rule.when.means(&flow.facts, seen.message()) {
                 continue;
             }
-            let Some(payload) = rule.rewritten(&seen.payload) else {
+            let rewritten = rule.rewritten(&seen.payload);
+            // What takes the place of its like has changed nothing.
+            let Some(payload) = rewritten.filter(|payload| *payload != *seen.payload) else {
                 continue;
             };
             if !by.is_empty() {

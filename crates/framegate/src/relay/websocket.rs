@@ -289,7 +289,14 @@ impl Conversation {
 
     /// Does what the session said, and tells it what the judges say to that, until both have nothing more to say.
     pub(super) fn perform(&mut self, cx: &mut Context<'_>, mut read: &[u8]) {
-        while !self.out.is_empty() {
+        loop {
+            if self.out.is_empty() {
+                // What could be decided at once has been.
+                self.session.pass_by(&mut self.out);
+                if self.out.is_empty() {
+                    return;
+                }
+            }
             self.carry_out(cx, read);
             // What comes of a verdict has nothing of what was read just now.
             read = &[];

@@ -130,6 +130,14 @@ impl Session {
         Ok(ticket)
     }
 
+    /// Lets Pings and Pongs by the messages that wait for a verdict. To be called behind every input, when the verdicts
+    /// that come at once have been given: what is decided by then has left in its order, and nothing else holds up a Ping.
+    pub fn pass_by(&mut self, out: &mut Vec<Output>) {
+        for half in &mut self.halves {
+            half.pass_by(cx!(self, out));
+        }
+    }
+
     /// Changes what happens to whole messages of a direction, from the next one on. Whoever judged and does so no more
     /// still owes its verdicts. Where a violation closes the connection, [`Gate::Open`] is [`Gate::Check`].
     ///

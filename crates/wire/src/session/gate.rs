@@ -155,12 +155,10 @@ impl Hold {
             plain: Arc::new(std::mem::take(&mut self.control_plain)),
             verdict: Some(Verdict::Pass),
         };
-        if !passes {
-            held.drop(cx);
-        } else if facts.opcode == Opcode::Close {
+        if passes {
             self.queue.push(held, cx);
         } else {
-            self.queue.leave(held, cx);
+            held.drop(cx);
         }
     }
 
@@ -231,6 +229,11 @@ impl Hold {
     /// A judge has answered. Says whether the ticket was one of this direction's.
     pub(super) fn verdict(&mut self, ticket: Ticket, verdict: &mut Option<Verdict>, cx: &mut Cx<'_>) -> bool {
         self.queue.verdict(ticket, verdict, cx)
+    }
+
+    /// Lets Pings and Pongs by what waits.
+    pub(super) fn pass_by(&mut self, cx: &mut Cx<'_>) {
+        self.queue.pass_by(cx);
     }
 
     /// Everything that waits is let go. Says whether the Close that the receiver has not had was among it.

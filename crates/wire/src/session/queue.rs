@@ -26,6 +26,8 @@ pub(super) struct Queue {
     waiting: VecDeque<Held>,
     /// Bytes that wait, on the wire and plain.
     bytes: usize,
+    /// How many of those that wait are to be let by: Pings and Pongs.
+    by: usize,
     takeover: bool,
     window_bits: u8,
     /// Made with the first message that is compressed anew.
@@ -34,7 +36,7 @@ pub(super) struct Queue {
     diverged: bool,
 }
 
-/// A whole message, or a Close behind one, that waits.
+/// A whole message that waits, or a control frame behind one.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) ticket: Option<Ticket>,
@@ -78,6 +80,7 @@ impl Queue {
             direction,
             waiting: VecDeque::new(),
             bytes: 0,
+            by: 0,
             takeover,
             window_bits,
             deflater: None,
@@ -114,7 +117,25 @@ impl Queue {
             return;
         }
         self.bytes += held.bytes();
+        self.by += usize::from(held.goes_by());
         self.waiting.push_back(held);
+    }
+
+    /// Lets Pings and Pongs by what waits for its verdict.
+    pub(super) fn pass_by(&mut self, cx: &mut Cx<'_>) {
+        while self.by > 0
+            && let Some(at) = self.waiting.iter().position(Held::goes_by)
+            && let Some(held) = self.waiting.remove(at)
+        {
+            self.forget(&held);
+            self.leave(held, cx);
+        }
+    }
+
+    /// One does not wait any more.
+    fn forget(&mut self, held: &Held) {
+        self.bytes -= held.bytes();
+        self.by -= usize::from(held.goes_by());
     }
 
     /// A judge has answered. Says whether the ticket is one of those that wait for it.
@@ -136,7 +157,7 @@ impl Queue {
     fn release(&mut self, cx: &mut Cx<'_>) {
         while self.waiting.front().is_some_and(|held| held.verdict.is_some()) {
             if let Some(held) = self.waiting.pop_front() {
-                self.bytes -= held.bytes();
+                self.forget(&held);
                 self.leave(held, cx);
             }
         }
@@ -145,7 +166,7 @@ impl Queue {
     /// Everything that waits is let go. Says whether the Close that the receiver has not had was among it.
     pub(super) fn abandon(&mut self, cx: &mut Cx<'_>) -> bool {
         let close = self.holds_close();
-        self.bytes = 0;
+        (self.bytes, self.by) = (0, 0);
         for held in std::mem::take(&mut self.waiting) {
             held.drop(cx);
         }
@@ -230,6 +251,10 @@ impl Held {
             Raw::Bytes(bytes) => bytes.len(),
         };
         raw + self.plain.len()
+    }
+
+    fn goes_by(&self) -> bool {
+        self.facts.opcode.is_control() && self.facts.opcode != Opcode::Close
     }
 
     fn is_close(&self) -> bool {

@@ -6,7 +6,7 @@ use wire::deflate::{Deflater, Params};
 use wire::error::{Rule, Violation};
 use wire::frame::Opcode;
 use wire::message::NewMessage;
-use wire::session::{Agreed, Cause, Config, End, Gate, Reason, Refused, Verdict};
+use wire::session::{Agreed, Bytes, Cause, Config, End, Gate, Output, Reason, Refused, Verdict};
 
 use super::stage::{Receiver, Stage, close, config, deflate, frame, judged, plain, text};
 
@@ -52,6 +52,46 @@ fn a_verdict_releases_replaces_or_drops_in_order() {
             "7 send close \"\\u{3}�\" sent",
         ]
     );
+}
+
+#[test]
+fn a_ping_overtakes_only_what_takes_its_time() {
+    let mut stage = judged(Agreed::default());
+    let ping = frame(Client, true, 0, 9, b"ping");
+    let read = [text(Client, "one"), ping.clone(), text(Client, "two"), ping.clone()].concat();
+    let sent = |out: &[Output]| -> Vec<u8> {
+        let sent = out.iter().filter_map(|output| match output {
+            Output::Send {
+                bytes: Bytes::New(bytes),
+                ..
+            } => Some(bytes.clone()),
+            _ => None,
+        });
+        sent.flatten().collect()
+    };
+    let mut out = Vec::new();
+    assert_eq!(stage.session.receive(Client, &read, 0, &mut out), read.len());
+    assert_eq!(sent(&out), b"", "nothing is decided");
+    let tickets: Vec<_> = out
+        .iter()
+        .filter_map(|output| match output {
+            Output::Inspect(inspect) => Some(inspect.ticket),
+            _ => None,
+        })
+        .collect();
+    out.clear();
+    stage.session.verdict(tickets[0], Verdict::Pass, 0, &mut out).unwrap();
+    assert_eq!(
+        sent(&out),
+        [text(Client, "one"), ping.clone()].concat(),
+        "in their order"
+    );
+    out.clear();
+    stage.session.pass_by(&mut out);
+    assert_eq!(sent(&out), ping, "past what waits");
+    out.clear();
+    stage.session.verdict(tickets[1], Verdict::Pass, 0, &mut out).unwrap();
+    assert_eq!(sent(&out), text(Client, "two"));
 }
 
 #[test]

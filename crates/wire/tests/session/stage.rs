@@ -142,6 +142,9 @@ impl Stage {
             self.said[from.index()].extend_from_slice(&read[..taken]);
         }
         self.take(out, &read);
+        let mut out = Vec::new();
+        self.session.pass_by(&mut out);
+        self.take(out, &[]);
         self.unread[from.index()] = read.split_off(taken);
         let untaken = !self.unread[from.index()].is_empty();
         assert!(

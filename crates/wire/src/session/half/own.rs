@@ -234,6 +234,12 @@ impl Half {
         self.hold.as_mut().is_some_and(|hold| hold.verdict(ticket, verdict, cx))
     }
 
+    pub(in crate::session) fn pass_by(&mut self, cx: &mut Cx<'_>) {
+        if let Some(hold) = &mut self.hold {
+            hold.pass_by(cx);
+        }
+    }
+
     pub(in crate::session) fn take_close(&mut self) -> Option<Close> {
         self.close.take().map(|close| *close)
     }

@@ -243,6 +243,9 @@ fn beyond_the_limits_nothing_is_held() {
         client.send(TEXT, &first);
         client.send(TEXT, &second);
         client.send(TEXT, b"free");
+        // It passes what is held, and so tells that all of it has come.
+        client.send(PING, b"");
+        server.hears(PING, b"");
         held(&stage, 1);
         done(&stage, &["intercept", "release", "1"]);
         server.hears(TEXT, &first);

@@ -21,3 +21,4 @@ mod safety;
 #[path = "../run/stage.rs"]
 mod stage;
 mod traces;
+mod unreadable;

@@ -278,7 +278,8 @@ super::schema::settings! {
         upstream_ca: String = String::new(), Text(PEM_FILE);
         /// Host patterns whose certificate is not verified.
         insecure_hosts: Vec<String> = Vec::new(), List(HOST_PATTERN);
-        /// Host patterns whose TLS is tunnelled untouched.
+        /// Host patterns whose TLS is tunnelled untouched. The host is the one of CONNECT; where that is an address, it may
+        /// also be the one that the client's TLS asks for.
         passthrough: Vec<String> = Vec::new(), List(HOST_PATTERN);
         /// How the proxy's own ClientHello looks: `standard` is as rustls makes it.
         profile: Profile = Profile::Standard, Word(&["standard"]);

@@ -3,7 +3,7 @@
 //! TLS is intercepted and HTTP read, so that both end up where all requests do; everything else is passed on unread.
 
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,7 +83,10 @@ pub(super) async fn connect(context: Context, asked: Connect) -> Then {
         return entry.tunnel(client, tcp);
     }
     match sniff(&entry.context, &mut client, &tcp).await {
-        Content::Tls(Some(name)) if entry.context.tls.passthrough(&name) => entry.tunnel(client, tcp),
+        // What a ClientHello says is only the client's word: where CONNECT has named a host, that is who is reached.
+        Content::Tls(Some(name)) if is_address(&origin.host) && entry.context.tls.passthrough(&name) => {
+            entry.tunnel(client, tcp)
+        }
         Content::Tls(name) => {
             origin.tls = true;
             origin.server_name = name;
@@ -93,6 +96,10 @@ pub(super) async fn connect(context: Context, asked: Connect) -> Then {
         Content::Other => entry.tunnel(client, tcp),
         Content::Nothing => Then::Closed,
     }
+}
+
+fn is_address(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
 /// A tunnel that is open.

@@ -81,7 +81,7 @@ fn what_ends_a_judged_conversation() {
     let stored = [&[0][..], &len.to_le_bytes(), &(!len).to_le_bytes(), all.as_bytes()].concat();
     let mut deflate = Compress::new(Compression::new(6), false);
     let bomb = squeeze(&mut deflate, &[all.as_bytes(), &[b'x'; 90_000]].concat());
-    let cases: [(u16, Vec<(u8, Vec<u8>)>); 6] = [
+    let cases = [
         (
             1009,
             vec![(TEXT & !FIN, all.clone().into_bytes()), (FIN, vec![b'x'; 100_000])],

@@ -131,6 +131,22 @@ fn a_client_that_does_not_trust_the_ca_is_on_record() {
 }
 
 #[test]
+fn a_name_in_the_hello_is_no_passthrough_to_another_host() {
+    let mut proxy = Proxy::with("regular@127.0.0.1:0", 1, |settings| {
+        settings.tls.passthrough = vec!["elsewhere.example".to_owned()]
+    });
+    let (addr, server, _) = tls_server(answer);
+    let root = proxy.world.ca.cert_der().to_vec();
+    let mut client = tls_client(&proxy, &format!("localhost:{}", addr.port()), "elsewhere.example", &root);
+    send(&mut client, "GET /read HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 "));
+    drop(client);
+    let (flow, _) = proxy.ended();
+    assert_eq!(flow.opening.url, format!("https://localhost:{}/read", addr.port()));
+    drop(server);
+}
+
+#[test]
 fn passthrough_by_the_name_in_the_hello_leaves_tls_alone() {
     let mut proxy = Proxy::with("regular@127.0.0.1:0", 1, |settings| {
         settings.tls.passthrough = vec!["localhost".to_owned()]

@@ -14,10 +14,9 @@ use wire::frame::Opcode;
 use wire::message::NewMessage;
 use wire::session::{Inspect, Ticket, Verdict};
 
-use super::guard::Guard;
 use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use super::plugin::PluginState;
-use super::safety::Action;
+use super::safety::{Action, Guard};
 use crate::flow::{Decision, Direction, Kind, Timestamp};
 use crate::query::MessageFacts;
 

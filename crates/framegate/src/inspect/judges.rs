@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::chain::{Chain, Place, States};
-use super::guard::{Guard, Redact};
 use super::intercept::{Desk, Intercept, Rule};
 use super::judge::{Judge, JudgedFlow};
-use super::plugin::{Hook, OnError, Plugin, PluginCounts, PluginSpec, Stage};
+use super::plugin::{Hook, OnError, Plugin, PluginCounts, PluginSpec, Scripted, Stage};
 use super::rewrite::{Rewrite, Rewriter};
-use super::safety::{Action, InputRuleSpec, InputRules, InputSpec, OutputRuleSpec, Redactor, RuleError};
-use super::scripted::Scripted;
+use super::safety::{Action, Guard, InputRuleSpec, InputRules, InputSpec, OutputRuleSpec, Redact, Redactor, RuleError};
 use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, Settings};
 use crate::flow::{Direction, FlowId, Opening};
 use crate::query::FlowFacts;

@@ -14,14 +14,12 @@
 //! 7. **redaction** of what goes to the client, if it is asked for.
 //!
 //! Reading order: `judge` (what a judge is) · `chain` (the messages of one connection on their way) · `judges` (who
-//! judges, from the settings) · the judges: `guard` and `safety`, `scripted` and `plugin`, `rewrite`, `intercept`.
+//! judges, from the settings) · the judges: `safety`, `plugin`, `rewrite`, `intercept`.
 
 mod judge;
 mod chain;
 mod judges;
-mod guard;
 mod safety;
-mod scripted;
 mod plugin;
 mod rewrite;
 mod intercept;

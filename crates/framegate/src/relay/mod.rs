@@ -4,9 +4,11 @@
 //! unread. After the 101 only this room writes to a peer.
 
 mod leg;
+mod terms;
 mod live;
 mod judging;
 mod rejudging;
+mod ending;
 mod websocket;
 mod tunnel;
 

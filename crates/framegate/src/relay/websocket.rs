@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use wire::session::{Agreed, Bytes, Cause, Config, End, Gate, Output, Reason, Session, Ticket, Verdict};
+use wire::session::{Agreed, Bytes, End, Gate, Output, Reason, Session, Ticket, Verdict};
 use wire::upgrade::Negotiated;
 
+use super::ending::ending;
 use super::live::Orders;
 use super::rejudging::Rejudged;
+use super::terms::config;
 use super::{Leg as Side, Policy, READ, leg::Leg, millis};
-use crate::config::Violations;
-use crate::flow::{Close, ClosedBy, Direction, Ending, FlowId, Opening, Peer, State, Timestamp};
+use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp};
 use crate::inspect::Chain;
 use crate::record::FlowTap;
 
@@ -110,32 +111,6 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         }
     }
     conversation.end();
-}
-
-/// What the session is held to.
-fn config(policy: &Policy, flow: &FlowTap) -> Config {
-    let limits = &policy.settings.limits;
-    Config {
-        close_on_violation: policy.violations == Violations::Close,
-        validate_utf8: policy.settings.wire.validate_utf8,
-        frame_bytes_max: limits.frame_bytes_max,
-        message_bytes_max: limits.message_bytes_max,
-        inflate_ratio_max: limits.inflate_ratio_max,
-        held_max: limits.held_messages_max,
-        held_bytes_max: limits.held_bytes_max,
-        idle_ms: limits.idle_ms,
-        close_ms: limits.close_ms,
-        record_bytes_max: flow.wanted_bytes_max(),
-        mask_key,
-    }
-}
-
-/// A masking key that nobody can predict (RFC 6455 §5.3).
-fn mask_key() -> [u8; 4] {
-    let mut key = [0; 4];
-    // Without entropy there is no TLS either; a frame with a known key is still a right one.
-    let _ = getrandom::fill(&mut key);
-    key
 }
 
 /// Where the relay stands when it can do no more for now.
@@ -368,57 +343,5 @@ impl Conversation {
                 .get_or_insert_with(|| "a peer did not take all that was for it".to_owned());
         }
         self.flow.end(ending);
-    }
-}
-
-/// How the session ended, as it goes on record.
-fn ending(session: &Session) -> Ending {
-    let ended_at = Timestamp::now();
-    let Some(ending) = session.ending() else {
-        let error = Some("the relay ended before the conversation".to_owned());
-        return Ending {
-            ended_at,
-            state: State::Error,
-            error,
-            close: None,
-        };
-    };
-    let (state, by, error) = match ending.cause {
-        Cause::Closed(Peer::Client) => (State::Complete, ClosedBy::Client, None),
-        Cause::Closed(Peer::Server) => (State::Complete, ClosedBy::Server, None),
-        Cause::Proxy(reason) => (State::Error, ClosedBy::Proxy, Some(words(&reason))),
-        Cause::Broken(peer, end) => {
-            let how = match end {
-                End::Fin => "ended the stream without a Close",
-                End::Reset => "reset the connection",
-                End::Lost => "is gone: it does not answer any more",
-            };
-            let by = if peer == Peer::Client {
-                ClosedBy::Client
-            } else {
-                ClosedBy::Server
-            };
-            (State::Error, by, Some(format!("{peer} {how}")))
-        }
-    };
-    let close = ending.close.map(|close| Close {
-        by,
-        code: close.code,
-        reason: close.reason,
-    });
-    Ending {
-        ended_at,
-        state,
-        error,
-        close,
-    }
-}
-
-fn words(reason: &Reason) -> String {
-    match reason {
-        Reason::Violation(violation) => violation.to_string(),
-        Reason::Idle => "idle timeout".to_owned(),
-        Reason::Drain => "proxy shut down".to_owned(),
-        Reason::Verdict { reason, .. } | Reason::Command { reason, .. } => reason.clone(),
     }
 }

@@ -9,6 +9,7 @@ mod ends;
 mod hostile;
 mod limits;
 mod many;
+#[allow(dead_code)] // the tests of `judge` use more of it
 mod peers;
 #[cfg(target_os = "linux")] // it looks into /proc
 mod pressure;

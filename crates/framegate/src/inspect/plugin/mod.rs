@@ -24,8 +24,10 @@ mod json;
 mod pattern;
 mod voice;
 mod error;
+mod scripted;
 
 pub(crate) use error::{CallError, LoadError};
+pub(super) use scripted::Scripted;
 pub(crate) use state::PluginState;
 
 use std::fs;

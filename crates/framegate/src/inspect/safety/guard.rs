@@ -1,11 +1,11 @@
-//! The safety filter and redaction, as judges: what [`safety`](super::safety) finds becomes a verdict.
+//! The safety filter and redaction, as judges: what a rule finds becomes a verdict.
 
 use std::sync::Arc;
 
 use wire::frame::Opcode;
 
-use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
-use super::safety::{Action, Found, InputRules, Redactor};
+use super::super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
+use super::{Action, Found, InputRules, Redactor};
 use crate::flow::{Decision, Direction, Kind};
 use crate::query::{FlowFacts, MessageFacts};
 
@@ -14,27 +14,27 @@ const POLICY: u16 = 1008;
 
 /// Stops what must not pass.
 #[derive(Clone, Debug)]
-pub(super) struct Guard {
-    pub(super) rules: InputRules,
+pub(in crate::inspect) struct Guard {
+    pub(in crate::inspect) rules: InputRules,
     /// Binary messages as well.
-    pub(super) binary: bool,
+    pub(in crate::inspect) binary: bool,
     /// Messages from server to client as well.
-    pub(super) receive: bool,
+    pub(in crate::inspect) receive: bool,
     /// A blocked message ends its conversation.
-    pub(super) close: bool,
+    pub(in crate::inspect) close: bool,
     /// What matched does not go on record where the record is redacted.
-    pub(super) discreet: bool,
+    pub(in crate::inspect) discreet: bool,
 }
 
 impl Guard {
     /// Whether it looks at messages of this direction.
-    pub(super) fn concerns(&self, direction: Direction) -> bool {
+    pub(in crate::inspect) fn concerns(&self, direction: Direction) -> bool {
         direction == Direction::Send || self.receive
     }
 
     /// What of this message a rule means, if one does. Whatever is not binary is looked at as text: a frame with an
     /// opcode that means nothing here may mean text to somebody.
-    pub(super) fn find(&self, flow: &FlowFacts<'_>, message: MessageFacts<'_>) -> Option<Found> {
+    pub(in crate::inspect) fn find(&self, flow: &FlowFacts<'_>, message: MessageFacts<'_>) -> Option<Found> {
         let looked_at = message.kind != Kind::Binary || self.binary;
         (looked_at && self.concerns(message.direction))
             .then(|| self.rules.check(flow, message))
@@ -83,7 +83,7 @@ impl Judge for Guard {
 
 /// Takes out of the server's texts what clients must not see.
 #[derive(Debug)]
-pub(super) struct Redact(pub(super) Arc<Redactor>);
+pub(in crate::inspect) struct Redact(pub(in crate::inspect) Arc<Redactor>);
 
 impl Judge for Redact {
     fn judge(&mut self, _: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {

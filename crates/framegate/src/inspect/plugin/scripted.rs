@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
-use super::plugin::{Hook, OnError, Plugin, PluginState, Stage};
+use super::super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
+use super::{Hook, OnError, Plugin, PluginState, Stage};
 use crate::flow::Decision;
 
 /// Close code of a conversation that cannot go on for a fault on this side (RFC 6455 §7.4.1).
@@ -13,7 +13,7 @@ const INTERNAL_ERROR: u16 = 1011;
 
 /// One plugin at one of the two stages of a message's way: when it has come, or before it leaves.
 #[derive(Debug)]
-pub(super) struct Scripted {
+pub(in crate::inspect) struct Scripted {
     plugin: Arc<Plugin>,
     stage: Stage,
     /// What it keeps for this flow: one for both stages and both directions.
@@ -21,7 +21,11 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    pub(super) fn boxed(plugin: &Arc<Plugin>, stage: Stage, state: &Rc<RefCell<PluginState>>) -> Box<dyn Judge> {
+    pub(in crate::inspect) fn boxed(
+        plugin: &Arc<Plugin>,
+        stage: Stage,
+        state: &Rc<RefCell<PluginState>>,
+    ) -> Box<dyn Judge> {
         Box::new(Self {
             plugin: Arc::clone(plugin),
             stage,

@@ -91,13 +91,8 @@ impl Judges {
         })
     }
 
-    /// Whether messages of some connection must be read, to be judged or to be redacted.
-    pub(crate) fn must_read(&self) -> bool {
-        !self.is_empty() || self.recorded().is_some()
-    }
-
     /// Whether nobody looks at any message of any connection.
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.guard.is_none()
             && self.forwarded().is_none()
             && self.plugins.is_empty()

@@ -97,7 +97,7 @@ pub(crate) async fn upgrade(
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
     let (negotiated, notes) = agreed(asked, &answer);
-    if negotiated.unknown && context.judges.must_read() {
+    if negotiated.unknown && !context.judges.is_empty() {
         let record = Exchanged::with(context, url, started_at, &link);
         return refuse(client, request, Some(record), unreadable()).await;
     }
@@ -126,13 +126,13 @@ fn unreadable() -> Problem {
     Problem::bad_gateway("unreadable-extension", detail)
 }
 
-/// The head that goes to the server. Where messages must be read it offers only extensions that can be read through:
-/// what judges could not read must not pass them.
+/// The head that goes to the server. Where messages are judged it offers only extensions that can be read through: what
+/// judges could not read must not pass them.
 fn readable(context: &Context, request: &RequestHead, asked: &WebSocketRequest, onward: &Onward) -> Vec<u8> {
     const NAME: &str = "Sec-WebSocket-Extensions";
     let mut head = onward.rewritten(request, true);
     let all_known = asked.extensions_error.is_none() && asked.extensions.iter().all(Offer::is_deflate);
-    if context.judges.must_read() && !all_known {
+    if !context.judges.is_empty() && !all_known {
         let known = asked.extensions.iter().filter(|offer| offer.is_deflate());
         let known: Vec<String> = known.map(ToString::to_string).collect();
         match known.is_empty() {

@@ -273,8 +273,8 @@ fn spec(file: &config::PluginFile, discreet: bool) -> PluginSpec {
         },
         time_ms: file.time_ms,
         ticks_max: file.ticks_max,
-        memory_bytes_max: file.memory_bytes,
-        state_bytes_max: file.state_bytes,
+        memory_bytes: file.memory_bytes,
+        state_bytes: file.state_bytes,
         discreet,
     }
 }

@@ -235,14 +235,20 @@ fn is_request_line(first: &[u8]) -> Option<bool> {
     let first = &first[begin..];
     let line_end = first.iter().position(|&byte| byte == b'\n');
     let line = &first[..line_end.unwrap_or(first.len())];
-    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let mut words = line
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .filter(|word| !word.is_empty());
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
     {
         return Some(false);
     }
     match line_end {
-        Some(_) => Some(line.to_ascii_uppercase().windows(7).any(|seven| seven == b" HTTP/1" || seven == b"\tHTTP/1")),
+        Some(_) => Some(
+            line.to_ascii_uppercase()
+                .windows(7)
+                .any(|seven| seven == b" HTTP/1" || seven == b"\tHTTP/1"),
+        ),
         // One that is longer than may be is a request all the same.
         None if line.len() > REQUEST_LINE_BYTES_MAX => {
             Some(target.starts_with(b"/") || target.to_ascii_lowercase().starts_with(b"http"))

@@ -76,7 +76,11 @@ pub(super) fn emptied<'a>(row: &Row<'a>) -> Row<'a> {
 pub(super) fn redacted_ending(redactor: &Redactor, ending: &Ending) -> Ending {
     let mut ending = ending.clone();
     let reason = ending.close.as_mut().filter(|close| close.by != ClosedBy::Client);
-    for text in reason.map(|close| &mut close.reason).into_iter().chain(&mut ending.error) {
+    for text in reason
+        .map(|close| &mut close.reason)
+        .into_iter()
+        .chain(&mut ending.error)
+    {
         if let Some(found) = redactor.redact(text.as_bytes()) {
             *text = String::from_utf8_lossy(&found.text).into_owned();
         }

@@ -66,7 +66,7 @@ pub(crate) struct PluginSpec {
     /// How much a call may make on its heap, in bytes.
     pub(crate) memory_bytes: usize,
     /// How much may be kept of a flow, in bytes.
-    pub(crate) state_bytes_max: usize,
+    pub(crate) state_bytes: usize,
     /// What a failed call says may have something of a message in it, and is told to nobody.
     pub(crate) discreet: bool,
 }

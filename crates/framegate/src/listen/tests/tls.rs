@@ -137,7 +137,12 @@ fn a_name_in_the_hello_is_no_passthrough_to_another_host() {
     });
     let (addr, server, _) = tls_server(answer);
     let root = proxy.world.ca.cert_der().to_vec();
-    let mut client = tls_client(&proxy, &format!("localhost:{}", addr.port()), "elsewhere.example", &root);
+    let mut client = tls_client(
+        &proxy,
+        &format!("localhost:{}", addr.port()),
+        "elsewhere.example",
+        &root,
+    );
     send(&mut client, "GET /read HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(read_head(&mut client).starts_with("HTTP/1.1 "));
     drop(client);

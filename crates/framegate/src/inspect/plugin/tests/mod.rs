@@ -99,8 +99,8 @@ fn spec(path: &Path) -> PluginSpec {
         // Generous: tests assert no durations, and a slow machine must not make them fail.
         time_ms: 60_000,
         ticks_max: 1_000_000,
-        memory_bytes_max: 16 << 20,
-        state_bytes_max: 4096,
+        memory_bytes: 16 << 20,
+        state_bytes: 4096,
         discreet: false,
     }
 }

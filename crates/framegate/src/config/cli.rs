@@ -254,7 +254,7 @@ pub struct ModifyArgs {
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct PayloadArgs {
     /// As text
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub text: Option<String>,
     /// In base64
     #[arg(long, value_name = "BASE64")]
@@ -284,7 +284,7 @@ pub struct InjectArgs {
     #[arg(long, value_name = "CODE")]
     pub close: Option<u16>,
     /// The reason of the Close
-    #[arg(long, value_name = "TEXT", requires = "close")]
+    #[arg(long, value_name = "TEXT", requires = "close", allow_hyphen_values = true)]
     pub reason: Option<String>,
     /// Print a JSON object when it is done
     #[arg(long)]

@@ -80,7 +80,7 @@ fn release_modify_and_drop_do_what_they_say_and_are_on_record() {
     std::fs::write(stage.proxy.home.path().join("payload"), "from a file").unwrap();
     let ways: [(&[&str], Option<&str>); 6] = [
         (&["release"], Some("hold")),
-        (&["modify", "--text", "other"], Some("other")),
+        (&["modify", "--text", "--other"], Some("--other")),
         (&["modify", "--text", ""], Some("")),
         (&["modify", "--base64", "YmFzZTY0"], Some("base64")),
         (&["modify", "--file", "payload"], Some("from a file")),
@@ -103,7 +103,7 @@ fn release_modify_and_drop_do_what_they_say_and_are_on_record() {
         fates(&stage, "1")[..6],
         [
             json!(["text", "hold", "sent", "intercept"]),
-            changed("other"),
+            changed("--other"),
             changed(""),
             changed("base64"),
             changed("from a file"),

@@ -211,6 +211,9 @@ fn payload(message: &Message) -> String {
     if message.truncated {
         text.push_str("  (cut)");
     }
+    if let Some(by) = &message.decided_by {
+        text.push_str(&format!("  (by {})", escaped(by)));
+    }
     if let Some(violation) = &message.metadata.violation {
         text.push_str(&format!("  (violation: {})", escaped(violation)));
     }
@@ -274,7 +277,7 @@ mod tests {
                 "       2  08:15:01.250000  send     text                    13            hello, wörld",
                 "       3  08:15:02.000000  receive  binary                   3            00 ff 80",
                 "       4  08:15:03.000000  receive  ping                     1            70",
-                "       5  08:15:04.000000  send     text                     7  replaced  changed",
+                "       5  08:15:04.000000  send     text                     7  replaced  changed  (by rule 1)",
                 "       6  08:15:05.000000  send     text                     2            61 ff  (violation: text is not UTF-8)",
                 "       7  08:15:06.000000  receive  text                  4000            =1+1  (cut)",
                 "       8  08:15:07.000000  send     close                    5            1000 bye",

@@ -118,6 +118,9 @@ super::schema::settings! {
         receive: bool = false, Flag;
         /// A blocked message also ends the conversation: Close 1008 to both peers. Without it neither of them is told.
         close: bool = false, Flag;
+        /// A longer message is not read, because whoever makes one that is expensive to read would hold up all others:
+        /// it is treated as `action` says, as a match of the rule `too-long`.
+        bytes_max: usize = 1 << 20, Number(125, GIB);
     }
     list {
         /// Rules of one's own for `safety.input`. A rule matches by its `pattern`, by its `when`, or, with both, where
@@ -147,6 +150,9 @@ super::schema::settings! {
         presets: Vec<String> = Vec::new(), Words(&[
             "credit-card", "email", "phone", "japan-my-number", "api-key", "jwt", "private-key",
         ]);
+        /// A longer text is not read, and so does not go to the client where `apply_to` is `forward` or `both`: it is
+        /// blocked, as a match of the rule `too-long`. What the record keeps of it is redacted all the same.
+        bytes_max: usize = 1 << 20, Number(125, GIB);
     }
     list {
         /// Rules of one's own for `safety.output`.

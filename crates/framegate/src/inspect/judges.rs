@@ -10,7 +10,7 @@ use super::judge::{Judge, JudgedFlow};
 use super::plugin::{Hook, OnError, Plugin, PluginCounts, PluginSpec, Scripted, Stage};
 use super::rewrite::{Rewrite, Rewriter};
 use super::safety::{Action, Guard, InputRuleSpec, InputRules, InputSpec, OutputRuleSpec, Redact, Redactor, RuleError};
-use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, Settings};
+use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, SafetyOutput, Settings};
 use crate::flow::{Direction, FlowId, Opening};
 use crate::query::FlowFacts;
 
@@ -20,7 +20,7 @@ pub struct Judges {
     guard: Option<Guard>,
     blocks: bool,
     redactor: Option<Arc<Redactor>>,
-    apply_to: ApplyTo,
+    output: SafetyOutput,
     plugins: Vec<Arc<Plugin>>,
     rewrite: Vec<Arc<Rewrite>>,
     intercept: Vec<Arc<Rule>>,
@@ -60,6 +60,8 @@ impl Judges {
             binary: input.binary,
             receive: input.receive,
             close: input.close,
+            bytes_max: input.bytes_max,
+            action: action(input.action),
             discreet,
         });
         let mut plugins = Vec::new();
@@ -81,7 +83,7 @@ impl Judges {
             guard,
             blocks: settings.safety_blocks(),
             redactor,
-            apply_to: output.apply_to,
+            output: output.clone(),
             plugins,
             rewrite,
             intercept,
@@ -108,12 +110,16 @@ impl Judges {
 
     /// What takes out of the server's texts what does not go on record.
     pub(crate) fn recorded(&self) -> Option<&Arc<Redactor>> {
-        self.redactor.as_ref().filter(|_| self.apply_to != ApplyTo::Forward)
+        self.redactor
+            .as_ref()
+            .filter(|_| self.output.apply_to != ApplyTo::Forward)
     }
 
     /// What takes out of the server's texts what does not go to the client.
     fn forwarded(&self) -> Option<&Arc<Redactor>> {
-        self.redactor.as_ref().filter(|_| self.apply_to != ApplyTo::Record)
+        self.redactor
+            .as_ref()
+            .filter(|_| self.output.apply_to != ApplyTo::Record)
     }
 
     /// Where held messages lie.
@@ -163,9 +169,12 @@ impl Judges {
         let rewriter = seat(Box::new(Rewriter(rewrite.rules)));
         let intercept = Intercept::new(Arc::clone(&self.desk), held.rules, self.intercept_settings.clone());
         let intercept = seat(Box::new(intercept));
-        let redact = self
-            .forwarded()
-            .map(|redactor| seat(Box::new(Redact(Arc::clone(redactor)))));
+        let redact = self.forwarded().map(|redactor| {
+            seat(Box::new(Redact {
+                redactor: Arc::clone(redactor),
+                bytes_max: self.output.bytes_max,
+            }))
+        });
         let rows = Direction::BOTH.map(|direction| {
             let guard = guard
                 .filter(|(guard, _)| guard.concerns(direction))
@@ -245,11 +254,14 @@ fn redactor(settings: &Settings) -> Result<Redactor, RuleError> {
     Redactor::new(&settings.safety_output.presets, &rules)
 }
 
-fn input_rules(settings: &Settings) -> Result<InputRules, RuleError> {
-    let action = |action| match action {
+fn action(action: SafetyAction) -> Action {
+    match action {
         SafetyAction::Block => Action::Block,
         SafetyAction::LogOnly => Action::LogOnly,
-    };
+    }
+}
+
+fn input_rules(settings: &Settings) -> Result<InputRules, RuleError> {
     let rules = settings.safety_input_rules.iter().map(|rule| InputRuleSpec {
         id: rule.id.clone(),
         pattern: rule.pattern.clone(),

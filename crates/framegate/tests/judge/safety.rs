@@ -204,3 +204,50 @@ fn control_frames_are_not_looked_at() {
     client.shut();
     assert_eq!(all_heard(&mut server), [(CLOSE, close(1000, ATTACK))]);
 }
+
+#[test]
+fn what_is_too_long_to_be_read_does_not_pass() {
+    let rule = r#"safety.input.rules=[{id="no-drop", pattern="(?i)drop table"}]"#;
+    let bytes_max = "safety.input.bytes_max=1000";
+    let (fits, long) = ("x".repeat(1000), "x".repeat(1001));
+    for (action, passes) in [("block", false), ("log_only", true)] {
+        let action = format!("safety.input.action={action}");
+        let stage = Stage::new(&[rule, bytes_max, &action]);
+        let (mut client, mut server) = stage.open();
+        client.send(TEXT, fits.as_bytes());
+        server.hears(TEXT, fits.as_bytes());
+        client.send(TEXT, long.as_bytes());
+        // What is not looked at has no length that is too much.
+        server.send(TEXT, long.as_bytes());
+        client.hears(TEXT, long.as_bytes());
+        if passes {
+            server.hears(TEXT, long.as_bytes());
+        }
+        part(client, server);
+        ended(&stage.proxy, "1");
+        let rows = messages(&stage.proxy, "1");
+        let row = rows
+            .iter()
+            .find(|row| row["direction"] == "send" && row["size"] == 1001)
+            .unwrap();
+        assert_eq!(row["fate"], if passes { "sent" } else { "blocked" });
+        assert_eq!(row["metadata"]["safety_rule_id"], "too-long");
+    }
+    let redacted = ["safety.output.presets=email", "safety.output.bytes_max=1000"];
+    for (apply_to, passes) in [("record", true), ("forward", false), ("both", false)] {
+        let apply_to = format!("safety.output.apply_to={apply_to}");
+        let stage = Stage::new(&[redacted[0], redacted[1], &apply_to]);
+        let (mut client, mut server) = stage.open();
+        server.send(TEXT, long.as_bytes());
+        server.send(BINARY, long.as_bytes());
+        if passes {
+            client.hears(TEXT, long.as_bytes());
+        }
+        client.hears(BINARY, long.as_bytes());
+        part(client, server);
+        ended(&stage.proxy, "1");
+        let rows = messages(&stage.proxy, "1");
+        let row = rows.iter().find(|row| row["kind"] == "text").unwrap();
+        assert_eq!(row["fate"], if passes { "sent" } else { "blocked" });
+    }
+}

@@ -12,6 +12,9 @@ use crate::query::{FlowFacts, MessageFacts};
 /// Close code of a conversation that a rule ends: policy violation (RFC 6455 §7.4.1).
 const POLICY: u16 = 1008;
 
+/// The rule that means what is not read for its length.
+const TOO_LONG: &str = "too-long";
+
 /// Stops what must not pass.
 #[derive(Clone, Debug)]
 pub(in crate::inspect) struct Guard {
@@ -22,6 +25,10 @@ pub(in crate::inspect) struct Guard {
     pub(in crate::inspect) receive: bool,
     /// A blocked message ends its conversation.
     pub(in crate::inspect) close: bool,
+    /// A longer message is not read.
+    pub(in crate::inspect) bytes_max: usize,
+    /// What becomes of one that is not read.
+    pub(in crate::inspect) action: Action,
     /// What matched does not go on record where the record is redacted.
     pub(in crate::inspect) discreet: bool,
 }
@@ -36,9 +43,18 @@ impl Guard {
     /// opcode that means nothing here may mean text to somebody.
     pub(in crate::inspect) fn find(&self, flow: &FlowFacts<'_>, message: MessageFacts<'_>) -> Option<Found> {
         let looked_at = message.kind != Kind::Binary || self.binary;
-        (looked_at && self.concerns(message.direction))
-            .then(|| self.rules.check(flow, message))
-            .flatten()
+        if !looked_at || !self.concerns(message.direction) {
+            return None;
+        }
+        let (len, most) = (message.body.len(), self.bytes_max);
+        if len > most {
+            return Some(Found {
+                rule_id: TOO_LONG.into(),
+                matched_on: format!("{len} bytes, of which {most} are read at the most"),
+                action: self.action,
+            });
+        }
+        self.rules.check(flow, message)
     }
 }
 
@@ -83,14 +99,27 @@ impl Judge for Guard {
 
 /// Takes out of the server's texts what clients must not see.
 #[derive(Debug)]
-pub(in crate::inspect) struct Redact(pub(in crate::inspect) Arc<Redactor>);
+pub(in crate::inspect) struct Redact {
+    pub(in crate::inspect) redactor: Arc<Redactor>,
+    /// A longer text is not read, and so must not be seen.
+    pub(in crate::inspect) bytes_max: usize,
+}
 
 impl Judge for Redact {
-    fn judge(&mut self, _: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
+    fn judge(&mut self, _: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
         if subject.opcode == Opcode::Binary {
             return Answer::Pass;
         }
-        match self.0.redact(&subject.payload) {
+        if subject.payload.len() > self.bytes_max {
+            decision.blocked = true;
+            decision.fact("safety_blocked", "true");
+            decision.fact("safety_rule_id", TOO_LONG);
+            return Answer::Decided(Decided {
+                opinion: Opinion::Drop,
+                by: format!("safety:{TOO_LONG}"),
+            });
+        }
+        match self.redactor.redact(&subject.payload) {
             None => Answer::Pass,
             Some(redacted) => Answer::Decided(Decided {
                 by: format!("safety:{}", redacted.rules.join("+")),

@@ -10,7 +10,9 @@ const job = JSON.parse(fs.readFileSync(0, "utf8"));
 const agent = job.proxy ? new HttpsProxyAgent(job.proxy) : undefined;
 
 (async () => {
-  const socket = new WebSocket(job.url, { agent, perMessageDeflate: { threshold: 0 }, maxPayload: 64 << 20 });
+  const deflate = { perMessageDeflate: { threshold: 0 }, maxPayload: 64 << 20 };
+  // All is said at once, and Pongs wait behind it: more of them than `ws` puts up with unless it is told to.
+  const socket = new WebSocket(job.url, { agent, ...deflate, maxPendingAutoPongs: 0 });
   const seen = { received: [], injected: [] };
   socket.on("message", (data, binary) => {
     note(seen, data, binary);

@@ -118,7 +118,8 @@ class Passage:
         if self.dropped or self._plugged():
             return
         for name in REPLACING:
-            if self._means(name) and (new := rewritten(name, self.now)) is not None:
+            # A rule that puts the same in its place has changed nothing.
+            if self._means(name) and (new := rewritten(name, self.now)) not in (None, self.now):
                 self.now = new
                 self.decided_by.append(f"rewrite:{name}-{self.direction}")
         if self._means("hold"):

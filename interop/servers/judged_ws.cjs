@@ -29,7 +29,9 @@ function talk(socket, request) {
 const server = http.createServer();
 server.on("upgrade", (request, socket, head) => {
   const query = new URL(request.url, "http://here").searchParams;
-  const door = new WebSocketServer({ noServer: true, maxPayload: 64 << 20, perMessageDeflate: deflate(query) });
+  const options = { noServer: true, maxPayload: 64 << 20, perMessageDeflate: deflate(query) };
+  // Pongs wait behind the echoes of a client that says all at once.
+  const door = new WebSocketServer({ ...options, maxPendingAutoPongs: 0 });
   door.handleUpgrade(request, socket, head, (opened) => talk(opened, request));
 });
 server.listen(0, "127.0.0.1", () => tell({ event: "listening", port: server.address().port, tls_port: 0 }));

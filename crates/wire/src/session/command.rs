@@ -85,6 +85,7 @@ impl Session {
         if self.over || self.closing.is_some() {
             return;
         }
+        self.pass_by(out);
         self.last_activity = now;
         let close = reason.close();
         for half in &mut self.halves {
@@ -118,6 +119,7 @@ impl Session {
         if self.over {
             return Err(Refused::Closed);
         }
+        self.pass_by(out);
         let reason = reason.to_owned();
         let reason = Reason::Command { code, reason };
         let half = &mut self.halves[to.other().sends().index()];

@@ -14,7 +14,8 @@ use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, SafetyOutput, Se
 use crate::flow::{Direction, FlowId, Opening};
 use crate::query::FlowFacts;
 
-/// The judges of this process. A connection lives with those of the moment at which it was accepted.
+/// The judges that some settings ask for. When the settings change there are others, and open conversations have those
+/// from their next message on.
 #[derive(Debug)]
 pub struct Judges {
     guard: Option<Guard>,

@@ -31,6 +31,8 @@ enum Unread {
     Bomb,
     /// A message before it was not handed to the recorder.
     Shed,
+    /// The inflater was handed over.
+    HandedOver,
 }
 
 /// A data message as it goes on record.
@@ -124,9 +126,14 @@ impl Half {
         }
     }
 
-    /// The inflater, if it has read every message so far.
+    /// The inflater, if it has read every message so far. Should compressed messages come here all the same, a new one
+    /// would take them for corrupt.
     pub(super) fn take_inflater(&mut self) -> Option<Inflater> {
-        self.inflater.take().filter(|_| self.unread.is_none())
+        let inflater = self.inflater.take().filter(|_| self.unread.is_none());
+        if inflater.is_some() {
+            self.give_up(Unread::HandedOver);
+        }
+        inflater
     }
 
     /// What was under way was not handed over to its end, or something before it was not: data, control frames or
@@ -159,6 +166,33 @@ impl Unread {
             Self::Corrupt => Rule::CorruptDeflate.words(),
             Self::Bomb => "not inflated: a message before it inflates beyond the ratio limit",
             Self::Shed => "not inflated: a message before it is not on record",
+            Self::HandedOver => "not inflated: others have read the messages before it",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compressed_behind_a_handed_over_inflater_is_not_called_corrupt() {
+        let caps = Caps {
+            message_bytes_max: 1 << 20,
+            ratio_max: 1000,
+            keep_bytes_max: 1 << 20,
+        };
+        let mut half = Half::default();
+        // "Hello", then "Hello" again in the same window (RFC 7692 §7.2.3.2).
+        half.add(false, true, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], &caps);
+        assert_eq!(half.finish(true, 7, &caps).bytes, b"Hello");
+        assert!(half.take_inflater().is_some());
+        let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
+        half.add(false, true, &second, &caps);
+        let found = half.finish(true, 5, &caps);
+        assert_eq!(
+            (&*found.bytes, found.raw, found.flag.as_deref()),
+            (&second[..], true, Some(Unread::HandedOver.words()))
+        );
     }
 }

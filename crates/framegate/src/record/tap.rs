@@ -229,8 +229,8 @@ impl FlowTap {
         }
     }
 
-    /// Says that what `redactor` takes out of the server's texts does not go on record, and that nobody can read its
-    /// messages. Before any of them.
+    /// Says that from now on what `redactor` takes out of the server's texts does not go on record; and with `unreadable`,
+    /// that nobody can read them, so that none of them does.
     pub(crate) fn redact(&mut self, redactor: Arc<Redactor>, unreadable: bool) {
         if let Some(shared) = &self.shared {
             shared.push(self.id, What::Redact { redactor, unreadable });

@@ -61,6 +61,7 @@ impl Conversation {
 
     /// There is nobody any more to hold this direction's messages for.
     pub(super) fn hurry(&mut self, direction: Direction) {
+        self.hurried[direction.index()] = true;
         for judges in self.retired.iter_mut().chain(self.judges.as_deref_mut()) {
             judges.hurry(direction);
         }

@@ -74,14 +74,25 @@ impl Conversation {
             self.flow.redact(Arc::clone(redactor), self.rejudged.unreadable);
         }
         if self.rejudged.unreadable {
-            tracing::warn!(flow = %self.flow.id(), "not judged: the connection uses an extension that cannot be read");
+            if !judges.is_empty() {
+                let flow = self.flow.id();
+                tracing::warn!(%flow, "not judged: the connection uses an extension that cannot be read");
+            }
             return;
         }
-        let next = judges.chain(self.flow.id(), &self.rejudged.opening, self.judges.as_deref());
+        self.seat(&judges);
+    }
+
+    /// From the next message on these judge.
+    pub(super) fn seat(&mut self, judges: &Judges) {
+        let mut next = judges.chain(self.flow.id(), &self.rejudged.opening, self.judges.as_deref());
         for direction in Direction::BOTH {
             let judged = next.as_ref().is_some_and(|next| next.judges(direction));
             let gate = if judged { Gate::Judge } else { Gate::Open };
             self.session.set_gate(direction, gate, &mut self.out);
+            if let Some(next) = next.as_mut().filter(|_| self.hurried[direction.index()]) {
+                next.hurry(direction);
+            }
         }
         let before = std::mem::replace(&mut self.judges, next.map(Box::new));
         self.retired

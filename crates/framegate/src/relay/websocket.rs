@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use wire::session::{Agreed, Bytes, End, Gate, Output, Reason, Session, Ticket, Verdict};
+use wire::session::{Agreed, Bytes, End, Output, Reason, Session, Ticket, Verdict};
 use wire::upgrade::Negotiated;
 
 use super::ending::ending;
@@ -18,7 +18,7 @@ use super::rejudging::Rejudged;
 use super::terms::config;
 use super::{Leg as Side, Policy, READ, leg::Leg, millis};
 use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp};
-use crate::inspect::Chain;
+use crate::inspect::{Chain, Judges};
 use crate::record::FlowTap;
 
 /// Room for outputs that a connection keeps.
@@ -39,8 +39,8 @@ pub struct WebSocket {
     pub opening: Arc<Opening>,
     /// Its way to the recorder.
     pub flow: FlowTap,
-    /// Who judges its messages, if anybody does.
-    pub(crate) judges: Option<Box<Chain>>,
+    /// The judges by whom the upgrade went.
+    pub judges: Arc<Judges>,
 }
 
 /// Relays a WebSocket from the 101 to its end, and ends the flow.
@@ -61,30 +61,30 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         deflate: negotiated.deflate,
         unknown: negotiated.unknown,
     };
-    let mut out = Vec::new();
-    let mut session = Session::new(Arc::new(config(&policy, &flow)), agreed, flow.next_sequence(), millis());
-    for direction in Direction::BOTH {
-        if judges.as_ref().is_some_and(|judges| judges.judges(direction)) {
-            session.set_gate(direction, Gate::Judge, &mut out);
-        }
-    }
     let on_record = flow.id() != FlowId(0);
     let mut conversation = Conversation {
-        session,
+        session: Session::new(Arc::new(config(&policy, &flow)), agreed, flow.next_sequence(), millis()),
         orders: on_record.then(|| policy.live.enter(flow.id())),
-        judges,
+        judges: None,
         retired: Vec::new(),
+        hurried: [false; 2],
         rejudged: Rejudged::new(opening, Arc::clone(&policy.judges_now), agreed.unknown),
         verdicts: Vec::new(),
         injected: Vec::new(),
         legs: [Leg::new(client.stream), Leg::new(server.stream)],
         flow,
-        out,
+        out: Vec::new(),
         sleep: None,
         grace: None,
         close_ms: policy.settings.limits.close_ms,
         gone: [false; 2],
     };
+    conversation.seat(&judges);
+    if !Arc::ptr_eq(&judges, &policy.judges_now.load()) {
+        // They changed before the conversation could be told so.
+        conversation.rejudge();
+    }
+    drop(judges);
     // A token of its own: its lock is nobody else's.
     let close_now = close_now.child_token();
     {
@@ -130,6 +130,8 @@ pub(super) struct Conversation {
     pub(super) judges: Option<Box<Chain>>,
     /// Who judged before, and still owes verdicts.
     pub(super) retired: Vec<Chain>,
+    /// Directions in which there is nobody any more to hold a message for.
+    pub(super) hurried: [bool; 2],
     pub(super) rejudged: Rejudged,
     /// What judges have said and the session has not heard yet.
     pub(super) verdicts: Vec<(Ticket, Verdict)>,

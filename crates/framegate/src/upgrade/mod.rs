@@ -16,7 +16,6 @@ use crate::http::{
     AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
 };
-use crate::inspect::Chain;
 use crate::record::{FlowTap, HttpMessage};
 use crate::relay::{Leg, WebSocket};
 
@@ -27,7 +26,6 @@ pub(crate) struct Agreed {
     negotiated: Negotiated,
     opening: Arc<Opening>,
     flow: FlowTap,
-    judges: Option<Box<Chain>>,
 }
 
 impl Agreed {
@@ -40,7 +38,7 @@ impl Agreed {
             policy: context.policy(),
             opening: self.opening,
             flow: self.flow,
-            judges: self.judges,
+            judges: Arc::clone(&context.judges),
         }
     }
 }
@@ -115,7 +113,6 @@ pub(crate) async fn upgrade(
     Step::WebSocket(Box::new(Agreed {
         server: link.conn,
         negotiated,
-        judges: context.judges.chain(flow.id(), &opening, None).map(Box::new),
         opening,
         flow,
     }))

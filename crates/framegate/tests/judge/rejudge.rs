@@ -4,7 +4,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::peers::{End, FIN, Heard, RSV1, Stage, TEXT, ended, messages, part};
+use crate::peers::{CLOSE, End, FIN, Heard, RSV1, Stage, TEXT, close, ended, messages, part};
 use crate::stage::wait_for;
 
 const CHANGE: &str = "[[rewrite]]\nid = \"x\"\nliteral = \"cat\"\nreplacement = \"dog\"\n";
@@ -102,6 +102,29 @@ fn from_the_next_message_on_the_new_ones_judge() {
             json!(null)
         ]
     );
+}
+
+#[test]
+fn judges_that_come_during_the_upgrade_judge_from_the_first_message_on() {
+    let stage = stage();
+    let (mut client, mut server, _) = stage.ask("", b"");
+    settings(&stage, CHANGE);
+    server.agrees("");
+    client.http_head();
+    client.send(TEXT, b"cat");
+    server.hears(TEXT, b"dog");
+    part(client, server);
+}
+
+#[test]
+fn new_judges_hold_nothing_for_a_peer_that_has_said_close() {
+    let stage = stage();
+    let (mut client, mut server) = stage.open();
+    server.send(CLOSE, &close(1000, ""));
+    client.hears(CLOSE, &close(1000, ""));
+    settings(&stage, HOLD);
+    client.send(TEXT, b"late");
+    server.hears(TEXT, b"late");
 }
 
 #[test]

@@ -149,6 +149,7 @@ impl Hold {
     pub(super) fn control_end(&mut self, facts: Facts, passes: bool, cx: &mut Cx<'_>) {
         let held = Held {
             ticket: None,
+            tickets: 0,
             facts,
             key: None,
             raw: Raw::Bytes(std::mem::take(&mut self.control_raw)),
@@ -167,6 +168,7 @@ impl Hold {
         let result = self.complete(&mut facts, cx);
         let mut held = Held {
             ticket: None,
+            tickets: 0,
             facts,
             key: self.key.take(),
             raw: std::mem::take(&mut self.raw),

@@ -40,6 +40,8 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) ticket: Option<Ticket>,
+    /// How many tickets had been given out when it came to wait, its own included: never fewer than to those ahead of it.
+    pub(super) tickets: u64,
     pub(super) facts: Facts,
     /// The masking key of its first frame.
     pub(super) key: Option<[u8; 4]>,
@@ -111,11 +113,12 @@ impl Queue {
     }
 
     /// Puts a message behind all others, and lets go what is decided.
-    pub(super) fn push(&mut self, held: Held, cx: &mut Cx<'_>) {
+    pub(super) fn push(&mut self, mut held: Held, cx: &mut Cx<'_>) {
         if self.waiting.is_empty() && held.verdict.is_some() {
             self.leave(held, cx);
             return;
         }
+        held.tickets = *cx.next_ticket;
         self.bytes += held.bytes();
         self.by += usize::from(held.goes_by());
         self.waiting.push_back(held);
@@ -123,10 +126,13 @@ impl Queue {
 
     /// Lets Pings and Pongs by what waits for its verdict.
     pub(super) fn pass_by(&mut self, cx: &mut Cx<'_>) {
-        while self.by > 0
-            && let Some(at) = self.waiting.iter().position(Held::goes_by)
-            && let Some(held) = self.waiting.remove(at)
-        {
+        if self.by == 0 {
+            return;
+        }
+        // All in one go: a peer can put tens of thousands of them behind one that is held.
+        let (by, waiting): (VecDeque<_>, _) = std::mem::take(&mut self.waiting).into_iter().partition(Held::goes_by);
+        self.waiting = waiting;
+        for held in by {
             self.forget(&held);
             self.leave(held, cx);
         }
@@ -140,11 +146,12 @@ impl Queue {
 
     /// A judge has answered. Says whether the ticket is one of those that wait for it.
     pub(super) fn verdict(&mut self, ticket: Ticket, verdict: &mut Option<Verdict>, cx: &mut Cx<'_>) -> bool {
-        let held = self
-            .waiting
-            .iter_mut()
-            .find(|held| held.ticket == Some(ticket) && held.verdict.is_none());
-        let Some(held) = held else { return false };
+        // Tens of thousands may wait behind one that is held, each with a verdict of its own: none looks through all.
+        let at = self.waiting.partition_point(|held| held.tickets <= ticket.0);
+        let held = self.waiting.get_mut(at);
+        let Some(held) = held.filter(|held| held.ticket == Some(ticket) && held.verdict.is_none()) else {
+            return false;
+        };
         held.verdict = verdict.take();
         // What ends the conversation lets nothing go that waits behind it.
         if !matches!(held.verdict, Some(Verdict::Close { .. })) {
@@ -182,6 +189,7 @@ impl Queue {
             raw,
             plain,
             verdict,
+            ..
         } = held;
         let to: Peer = self.direction.to();
         // Without context takeover each message stands for itself, and none is missed by the next.

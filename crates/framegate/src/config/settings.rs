@@ -41,16 +41,17 @@ super::schema::settings! {
     "limits" => limits: Limits {
         /// One frame's payload; Close 1009 beyond it.
         frame_bytes_max: u64 = 16 << 20, Number(125, 1024 * GIB);
-        /// One message, assembled and inflated; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody
-        /// inflates a message before it leaves, and the payload of its frames on the wire is what counts; if it inflates
-        /// beyond the limit, it passes, and is cut there in the record and flagged. Of a message that is held until it is
-        /// whole, the headers of its frames may take as much again, and 1 MiB in any case.
+        /// One message, assembled and inflated; Close 1009 beyond it. Where `wire.violations` is `relay` and nobody
+        /// judges, nobody inflates a message before it leaves, and the payload of its frames on the wire is what counts;
+        /// if it inflates beyond the limit, it passes, and is cut there in the record and flagged. Of a message that is
+        /// held until it is whole, the headers of its frames may take as much again, and 1 MiB in any case.
         message_bytes_max: u64 = 64 << 20, Number(125, 1024 * GIB);
-        /// Inflated to compressed size of one message, held once it has inflated to more than 64 KiB: after every
-        /// 16 KiB of compressed bytes, and at its end; Close 1009 beyond it. Where `wire.violations` is `relay`, nobody inflates a message before it leaves, and it passes. The
-        /// recorder holds it against what goes beyond `limits.message_bytes_max` only: such a message is given up, cut
-        /// in the record and flagged, and under context takeover the compressed messages behind it in that direction
-        /// are kept as they came, flagged as not inflated.
+        /// Inflated to compressed size of one message, looked at once it has inflated to more than 64 KiB: after every
+        /// 16 KiB of compressed bytes, and at its end; Close 1009 beyond it. Where `wire.violations` is `relay` and
+        /// nobody judges, nobody inflates a message before it leaves, and it passes. The recorder holds it against what
+        /// goes beyond `limits.message_bytes_max` only: such a message is given up, cut in the record and flagged, and
+        /// under context takeover the compressed messages behind it in that direction are kept as they came, flagged as
+        /// not inflated.
         inflate_ratio_max: u32 = 200, Number(1, 1_000_000);
         /// Messages of one direction of a connection that wait for a judge, or behind one that does: while there are so
         /// many, nothing more is read of their sender.
@@ -75,16 +76,16 @@ super::schema::settings! {
         /// server speaks first.
         sniff_ms: u64 = 500, Number(0, DAY_MS);
         /// After so long without a byte from a peer, TCP asks whether it is still there, four times within as long
-        /// again: so a peer whose machine or network is gone is noticed. 0: never. While bytes are on their way to such a
-        /// peer, TCP does not ask but sends them again, for as long as the system has it: some 15 minutes on Linux.
+        /// again: so a peer whose machine or network is gone is noticed. 0: never. While bytes are on their way to such
+        /// a peer, TCP does not ask but sends them again, for as long as the system has it: some 15 minutes on Linux.
         tcp_keepalive_ms: u64 = 60_000, Number(0, DAY_MS);
         /// How long a client's connection may wait for its next HTTP request.
         keep_alive_ms: u64 = 75_000, Number(1, DAY_MS);
-        /// How long an HTTP exchange may stand still, without a byte either way: then a client whose server has not begun
-        /// to answer gets 504, one that does not finish its own request 408, and what has begun ends. 0: for ever.
+        /// How long an HTTP exchange may stand still, without a byte either way: then a client whose server has not
+        /// begun to answer gets 504, one that does not finish its own request 408, and what has begun ends. 0: for ever.
         http_idle_ms: u64 = 300_000, Number(0, DAY_MS);
-        /// A client that ends its stream so soon after its request still wants the response; later, it has left, and the
-        /// server's connection ends too. 0: it has always left.
+        /// A client that ends its stream so soon after its request still wants the response; later, it has left, and
+        /// the server's connection ends too. 0: it has always left.
         half_close_ms: u64 = 1_000, Number(0, DAY_MS);
     }
 
@@ -101,7 +102,7 @@ super::schema::settings! {
     /// What is looked for in messages from client to server, and what becomes of a message in which it is found. Each
     /// text message is read whole: assembled, inflated and unmasked, however it was sent. A rule of
     /// `safety.input.rules` or of a preset that matches blocks it: it does not leave, the server gets no byte of it,
-    /// and it is on record with the fate `blocked` and the name of the rule. Rules find what they describe and no other
+    /// and it is on record with the fate `blocked` and the id of the rule. Rules find what they describe and no other
     /// spelling of it, such as the same words in base64: they guard a server beside its own checks, not in their place.
     "safety.input" => safety_input: SafetyInput {
         /// What becomes of a message that a rule matches: `block`, or `log_only`, with which it passes and is flagged
@@ -119,7 +120,8 @@ super::schema::settings! {
         /// A blocked message also ends the conversation: Close 1008 to both peers. Without it neither of them is told.
         close: bool = false, Flag;
         /// A longer message is not read, because whoever makes one that is expensive to read would hold up all others:
-        /// it is treated as `action` says, as a match of the rule `too-long`.
+        /// it is treated as `action` says, as a match of the rule `too-long`. With `log_only` it passes, even where a
+        /// rule has `block` of its own.
         bytes_max: usize = 1 << 20, Number(125, GIB);
     }
     list {
@@ -166,11 +168,11 @@ super::schema::settings! {
         }
     }
     list {
-        /// Plugins: programs in Starlark that read each data message and may change or drop it, asked in their order. A
-        /// plugin has no access to files, to the network or to the messages of other flows, and each of its calls has
-        /// limits. What it says is believed: it can let through what nobody else would.
+        /// Plugins: Starlark files with hooks that are called with each text and binary message, and may replace it,
+        /// drop it or end the conversation; they are asked in their order. A plugin has no access to files, to the
+        /// network or to the messages of other flows, and each of its calls has limits.
         "plugins" => plugins: Vec<PluginFile> {
-            /// Where the program is.
+            /// Where the file is.
             path: String, Text(PLUGIN_FILE);
             /// The plugin's name on record and in the log. Unset: the file's name without `.star`. No other plugin has
             /// it.
@@ -181,9 +183,9 @@ super::schema::settings! {
             on_error: OnPluginError = OnPluginError::Skip, Word(&["skip", "close"]);
             /// How long one call may take.
             time_ms: u64 = 50, Number(1, 10_000);
-            /// How many steps of the interpreter one call may take, whatever the time.
+            /// How many rounds of loops and calls of functions one call may make, whatever the time.
             ticks_max: u64 = 1_000_000, Number(1000, 1_000_000_000);
-            /// How much memory one call may take.
+            /// How much one call may make on its heap.
             memory_bytes: usize = 16 << 20, Number(64 << 10, GIB);
             /// How much the plugin may keep from call to call for one flow.
             state_bytes: usize = 64 << 10, Number(0, GIB);
@@ -223,11 +225,11 @@ super::schema::settings! {
         }
     }
     list {
-        /// What is replaced in messages: each row takes one of `pattern`, `literal` and `json`, and all rows that are
+        /// What is replaced in messages: each rule has one of `pattern`, `literal` and `json`, and all rules that are
         /// for a message change it in their order, each what the ones before it left. The record keeps what came and
         /// what went on.
         "rewrite" => rewrite: Vec<RewriteRule> {
-            /// The row's name on record. Unset: its place in the list, from 1. No other row has it.
+            /// The rule's name on record. Unset: its place in the list, from 1. No other rule has it.
             id: String = String::new(), MaybeText(ID);
             /// Which way the messages go. `client_to_server` is `send`, `server_to_client` is `receive`.
             direction: RuleDirection = RuleDirection::Both, Word(DIRECTIONS);
@@ -266,12 +268,13 @@ super::schema::settings! {
         url: String = String::new(), Text(STORE_URL);
         /// What is on record is on disk after so long.
         flush_ms: u64 = 100, Number(1, 60_000);
-        /// Whether the words of text messages are put into an index, behind the messages and while little else is to do.
-        /// It costs several times what storing the message does; without it a search reads 20,000 messages and no more.
+        /// Whether the words of text messages are put into an index, behind the messages and while little else is to
+        /// do. It costs several times what storing the message does; without it a search reads 20,000 messages and no
+        /// more.
         full_text: bool = true, Flag;
         /// Flows that ended longer ago are deleted. 0: never.
         keep_days: u32 = 0, Number(0, 36_500);
-        /// The oldest flows are deleted when the store grows beyond it. 0: no limit.
+        /// The flows that ended first are deleted while the database has more bytes in use. 0: no limit.
         bytes_max: u64 = 0, Number(0, i64::MAX);
         /// What happens when the store fails, for example because the disk is full: with `relay` messages are passed on
         /// unrecorded and counted on their flow, with `stop` the proxy drains and exits.
@@ -284,8 +287,8 @@ super::schema::settings! {
         upstream_ca: String = String::new(), Text(PEM_FILE);
         /// Host patterns whose certificate is not verified.
         insecure_hosts: Vec<String> = Vec::new(), List(HOST_PATTERN);
-        /// Host patterns whose TLS is tunnelled untouched. The host is the one of CONNECT; where that is an address, it may
-        /// also be the one that the client's TLS asks for.
+        /// Host patterns whose TLS is tunnelled untouched, and unread by judges. The host is the one of CONNECT; where
+        /// that is an address, it may also be the one that the client's TLS asks for.
         passthrough: Vec<String> = Vec::new(), List(HOST_PATTERN);
         /// How the proxy's own ClientHello looks: `standard` is as rustls makes it.
         profile: Profile = Profile::Standard, Word(&["standard"]);

@@ -69,24 +69,24 @@ impl Rewrite {
         self.directions[direction.index()] && self.when.means_flow(flow) != Some(false)
     }
 
-    /// The payload as the rule wants it; `None`: it finds nothing to replace.
-    fn rewritten(&self, payload: &[u8]) -> Option<Vec<u8>> {
+    /// The payload as the rule wants it; `None`: it finds nothing to replace. What grows beyond `bytes_max` is given up
+    /// there, and is still longer than that.
+    fn rewritten(&self, payload: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
+        let literally = |(): &(), new: &mut Vec<u8>| new.extend_from_slice(&self.with);
         match &self.what {
-            What::Regex(regex) => match regex.replace_all(payload, &self.with[..]) {
-                std::borrow::Cow::Borrowed(_) => None,
-                std::borrow::Cow::Owned(new) => Some(new),
-            },
+            What::Regex(regex) if self.with.contains(&b'$') => {
+                let found = regex.captures_iter(payload);
+                let found = found.filter_map(|groups| Some((groups.get(0)?.range(), groups)));
+                replaced(payload, bytes_max, found, |groups, new| groups.expand(&self.with, new))
+            }
+            What::Regex(regex) => {
+                let found = regex.find_iter(payload).map(|found| (found.range(), ()));
+                replaced(payload, bytes_max, found, literally)
+            }
             What::Literal(literal) => {
-                let found: Vec<usize> = literal.find_iter(payload).collect();
-                let (last, mut new) = (*found.last()?, Vec::with_capacity(payload.len()));
-                let mut from = 0;
-                for at in found {
-                    new.extend_from_slice(&payload[from..at]);
-                    new.extend_from_slice(&self.with);
-                    from = at + literal.needle().len();
-                }
-                new.extend_from_slice(&payload[last + literal.needle().len()..]);
-                Some(new)
+                let length = literal.needle().len();
+                let found = literal.find_iter(payload).map(|at| (at..at + length, ()));
+                replaced(payload, bytes_max, found, literally)
             }
             What::Json(steps) => {
                 let at = place(payload, steps)?;
@@ -94,6 +94,29 @@ impl Rewrite {
             }
         }
     }
+}
+
+/// The payload with something else where `found` says. A peer may send a message in which there is nothing but what gives
+/// way, and a short thing may give way to a long one: so it ends beyond `bytes_max`.
+fn replaced<T>(
+    payload: &[u8],
+    bytes_max: usize,
+    found: impl Iterator<Item = (Range<usize>, T)>,
+    put: impl Fn(&T, &mut Vec<u8>),
+) -> Option<Vec<u8>> {
+    let mut found = found.peekable();
+    found.peek()?;
+    let (mut new, mut from) = (Vec::with_capacity(payload.len()), 0);
+    for (range, with) in found {
+        new.extend_from_slice(&payload[from..range.start]);
+        put(&with, &mut new);
+        from = range.end;
+        if new.len() > bytes_max {
+            return Some(new);
+        }
+    }
+    new.extend_from_slice(&payload[from..]);
+    Some(new)
 }
 
 /// Where in a JSON text the value at a path stands. Of a key that an object has twice, the last one counts, as in
@@ -120,13 +143,14 @@ pub(crate) struct Rewriter(pub(crate) Vec<std::sync::Arc<Rewrite>>);
 impl Judge for Rewriter {
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
         let direction = subject.facts.direction.index();
+        let bytes_max = usize::try_from(flow.message_bytes_max).unwrap_or(usize::MAX);
         let (mut by, mut now) = (String::new(), None::<Subject>);
         for rule in self.0.iter().filter(|rule| rule.directions[direction]) {
             let seen = now.as_ref().unwrap_or(subject);
             if !rule.when.means(&flow.facts, seen.message()) {
                 continue;
             }
-            let rewritten = rule.rewritten(&seen.payload);
+            let rewritten = rule.rewritten(&seen.payload, bytes_max);
             // What takes the place of its like has changed nothing.
             let Some(payload) = rewritten.filter(|payload| *payload != *seen.payload) else {
                 continue;
@@ -135,10 +159,15 @@ impl Judge for Rewriter {
                 by.push_str(", ");
             }
             by.push_str(&rule.by);
+            let is_too_long = payload.len() > bytes_max;
             now = Some(Subject {
                 payload: payload.into(),
                 ..seen.clone()
             });
+            if is_too_long {
+                // It cannot be sent, so it will not take the message's place.
+                break;
+            }
         }
         match now {
             None => Answer::Pass,
@@ -173,7 +202,7 @@ mod tests {
     }
 
     fn rewritten(rule: &Rewrite, payload: &str) -> Option<String> {
-        rule.rewritten(payload.as_bytes())
+        rule.rewritten(payload.as_bytes(), usize::MAX)
             .map(|new| String::from_utf8_lossy(&new).into_owned())
     }
 
@@ -189,6 +218,23 @@ mod tests {
         let rule = rule(None, Some("a.b"), None, "$1");
         assert_eq!(rewritten(&rule, "a.b axb a.ba.b").as_deref(), Some("$1 axb $1$1"));
         assert_eq!(rewritten(&rule, "axb"), None);
+    }
+
+    #[test]
+    fn what_grows_too_long_is_given_up_there() {
+        let payload = "a".repeat(1 << 16);
+        for rule in [
+            rule(None, Some("a"), None, "0123456789"),
+            rule(Some("a"), None, None, "0123456789"),
+            rule(Some("(a)"), None, None, "${1}123456789"),
+            rule(Some("b*"), None, None, "0123456789"),
+        ] {
+            let given_up = rule.rewritten(payload.as_bytes(), 1 << 16).map(|new| new.len());
+            assert!(
+                given_up.is_some_and(|len| len > 1 << 16 && len < (1 << 16) + 20),
+                "{given_up:?}"
+            );
+        }
     }
 
     #[test]

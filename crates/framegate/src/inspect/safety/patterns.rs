@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::Properties;
 
-/// So much may one pattern take when it is compiled.
-const PATTERN_BYTES_MAX: usize = 4 << 20;
-/// So much may all of them take together.
+use crate::query::regex;
+
+/// So much may all patterns take together when they are compiled.
 const SET_BYTES_MAX: usize = 64 << 20;
 /// So much may what is remembered of earlier texts take, for each thread.
 const CACHE_BYTES_MAX: usize = 8 << 20;
@@ -42,7 +42,7 @@ impl Patterns {
         let (mut most, mut wordy, mut anchored) = (Vec::new(), Vec::new(), Vec::new());
         for (number, pattern) in patterns.iter().enumerate() {
             let properties = properties(pattern).map_err(|what| (number, what))?;
-            each.push(compile(pattern).map_err(|what| (number, what))?);
+            each.push(regex(pattern).map_err(|what| (number, what))?);
             let looks = properties.look_set();
             let group = if looks.contains_word_unicode() {
                 &mut wordy
@@ -137,13 +137,6 @@ pub(super) fn properties(pattern: &str) -> Result<Properties, String> {
         .build()
         .parse(pattern)
         .map(|hir| hir.properties().clone())
-        .map_err(|error| in_a_line(&error.to_string()))
-}
-
-fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .size_limit(PATTERN_BYTES_MAX)
-        .build()
         .map_err(|error| in_a_line(&error.to_string()))
 }
 

@@ -250,7 +250,7 @@ impl Play {
         }
     }
 
-    /// More is asked for only while less waits than may wait.
+    /// No more waits than may, and more is asked for only while less does.
     fn holds_no_more_than_it_may(&self) {
         let Stage {
             session,
@@ -265,10 +265,11 @@ impl Play {
         for peer in [Peer::Client, Peer::Server] {
             let mine = waiting.values().filter(|(direction, _)| *direction == peer.sends());
             let (count, bytes) = mine.fold((0, 0), |(count, bytes), (_, len)| (count + 1, bytes + len));
+            assert!(count <= config.held_max, "no more waits than may");
             if session.wants(peer) {
                 assert!(
                     count < config.held_max && bytes < config.held_bytes_max,
-                    "no more waits than may"
+                    "more is wanted only where it may wait"
                 );
             } else {
                 let stalled = stalled[peer.index()];

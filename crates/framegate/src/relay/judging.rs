@@ -82,7 +82,8 @@ impl Conversation {
             return Some(Box::new(decision));
         }
         let mut all = self.retired.iter_mut().chain(self.judges.as_deref_mut());
-        let decision = all.find_map(|judges| judges.recorded(ticket));
+        let left = recorded.fate != Fate::Dropped;
+        let decision = all.find_map(|judges| judges.recorded(ticket, left));
         self.retired.retain(|judges| judges.is_owing());
         decision
     }
@@ -132,6 +133,9 @@ fn words(refused: Refused) -> &'static str {
         Refused::Closed => "a Close has gone to that peer already, or its stream has ended",
         Refused::NotAMessage => "a ping or pong has at most 125 bytes",
         Refused::TooBig => "the payload is beyond limits.message_bytes_max",
+        Refused::TooMany => {
+            "limits.held_messages_max or held_bytes_max: others wait for the end of a fragmented message"
+        }
         Refused::NotUtf8 => "a text message must be UTF-8",
         Refused::CloseCode => "a Close cannot have that code",
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::net::Stream;
@@ -12,6 +13,8 @@ use crate::net::Stream;
 #[derive(Debug)]
 pub(super) struct Leg {
     stream: Stream,
+    /// What was read and the session did not take yet; at first, what had come behind the head.
+    pub(super) unread: Bytes,
     /// Bytes that the peer did not take yet.
     pending: Vec<u8>,
     /// How many of them it has taken.
@@ -28,9 +31,10 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    pub(super) const fn new(stream: Stream) -> Self {
+    pub(super) fn new(side: super::Leg) -> Self {
         Self {
-            stream,
+            stream: side.stream,
+            unread: side.early,
             pending: Vec::new(),
             taken: 0,
             unflushed: false,

@@ -14,7 +14,7 @@ use wire::deflate::Inflater;
 use wire::session::Gate;
 
 use super::websocket::Conversation;
-use crate::flow::{Direction, Opening, Peer};
+use crate::flow::{Direction, Opening};
 use crate::inspect::{Chain, Judges};
 use crate::record::FlowTap;
 
@@ -27,8 +27,6 @@ pub(super) struct Rejudged {
     unreadable: bool,
     /// From where the inflater of each direction comes that waits for one.
     inflaters: [Option<oneshot::Receiver<Option<Inflater>>>; 2],
-    /// What was read of each direction and not taken.
-    unread: [Vec<u8>; 2],
 }
 
 impl Rejudged {
@@ -38,7 +36,6 @@ impl Rejudged {
             judges_now,
             unreadable,
             inflaters: [None, None],
-            unread: Default::default(),
         }
     }
 
@@ -47,13 +44,8 @@ impl Rejudged {
         self.inflaters[direction.index()] = Some(flow.inflater(direction));
     }
 
-    /// Keeps what the session does not take yet.
-    pub(super) fn keep(&mut self, from: Peer, bytes: &[u8]) {
-        self.unread[from.sends().index()].extend_from_slice(bytes);
-    }
-
     /// A direction whose inflater has come, or will not.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Option<(Direction, Option<Inflater>, Vec<u8>)> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<(Direction, Option<Inflater>)> {
         Direction::BOTH.into_iter().find_map(|direction| {
             let at = direction.index();
             let inflater = Pin::new(self.inflaters[at].as_mut()?);
@@ -61,7 +53,7 @@ impl Rejudged {
                 return None;
             };
             self.inflaters[at] = None;
-            Some((direction, answer.ok().flatten(), std::mem::take(&mut self.unread[at])))
+            Some((direction, answer.ok().flatten()))
         })
     }
 }
@@ -70,24 +62,19 @@ impl Conversation {
     /// There are other judges now.
     pub(super) fn rejudge(&mut self) {
         let judges = self.rejudged.judges_now.load_full();
-        if let Some(redactor) = judges.recorded() {
-            self.flow.redact(Arc::clone(redactor), self.rejudged.unreadable);
-        }
-        if self.rejudged.unreadable {
-            if !judges.is_empty() {
-                let flow = self.flow.id();
-                tracing::warn!(%flow, "not judged: the connection uses an extension that cannot be read");
-            }
-            return;
+        self.flow.redact(judges.recorded().cloned(), self.rejudged.unreadable);
+        if self.rejudged.unreadable && !judges.is_empty() {
+            let flow = self.flow.id();
+            tracing::warn!(%flow, "not judged: the connection uses an extension that cannot be read");
         }
         self.seat(&judges);
     }
 
-    /// From the next message on these judge.
+    /// From the next message on these judge. Of a connection whose messages nobody can read they see only what is injected.
     pub(super) fn seat(&mut self, judges: &Judges) {
         let mut next = judges.chain(self.flow.id(), &self.rejudged.opening, self.judges.as_deref());
         for direction in Direction::BOTH {
-            let judged = next.as_ref().is_some_and(|next| next.judges(direction));
+            let judged = !self.rejudged.unreadable && next.as_ref().is_some_and(|next| next.judges(direction));
             let gate = if judged { Gate::Judge } else { Gate::Open };
             self.session.set_gate(direction, gate, &mut self.out);
             if let Some(next) = next.as_mut().filter(|_| self.hurried[direction.index()]) {
@@ -101,15 +88,13 @@ impl Conversation {
 
     /// Lets directions go on whose inflater has come.
     pub(super) fn hear_recorder(&mut self, cx: &mut Context<'_>) {
-        while let Some((direction, inflater, unread)) = self.rejudged.poll(cx) {
+        while let Some((direction, inflater)) = self.rejudged.poll(cx) {
             if inflater.is_none() {
                 let flow = self.flow.id();
                 tracing::warn!(%flow, ?direction, "not judged: nobody has read its compressed messages from the start");
             }
             // One that is not needed any more is nobody's: the recorder gets what the session has read.
             let _ = self.session.resume(direction, inflater);
-            self.receive(direction.from(), &unread);
-            self.perform(cx, &unread);
         }
     }
 }

@@ -17,22 +17,17 @@ use crate::record::FlowTap;
 pub async fn tunnel(client: Side, server: Side, policy: &Policy, mut flow: FlowTap, close_now: &CancellationToken) {
     let limits = &policy.settings.limits;
     let mut pipes = Pipes {
-        legs: [Leg::new(client.stream), Leg::new(server.stream)],
+        legs: [client, server].map(Leg::new),
         passed: [0; 2],
         last_activity: millis(),
         idle_ms: limits.idle_ms,
         half_closed_ms: limits.keep_alive_ms,
         sleep: None,
     };
-    let mut early = Some([client.early, server.early]);
     let close_now = close_now.child_token();
     let error = {
         let mut closing = pin!(close_now.cancelled());
         poll_fn(|cx| {
-            for (from, bytes) in early.take().into_iter().flatten().enumerate() {
-                pipes.passed[from] += bytes.len() as u64;
-                pipes.legs[1 - from].write(cx, &bytes);
-            }
             let over = READ.with_borrow_mut(|read| pipes.poll(cx, read));
             if over.is_pending() && closing.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Some("proxy shut down".to_owned()));
@@ -95,6 +90,11 @@ impl Pipes {
             self.legs[from].abort(cx);
             return Err(format!("{} broke the connection", name(1 - from)));
         }
+        let early = std::mem::take(&mut self.legs[from].unread);
+        if !early.is_empty() {
+            self.passes(cx, from, &early);
+            return Ok(true);
+        }
         match self.legs[from].poll_read(cx, read) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => {
@@ -104,9 +104,7 @@ impl Pipes {
                 Ok(true)
             }
             Poll::Ready(Ok(n)) => {
-                self.passed[from] += n as u64;
-                self.last_activity = millis();
-                self.legs[1 - from].write(cx, &read[..n]);
+                self.passes(cx, from, &read[..n]);
                 Ok(true)
             }
             Poll::Ready(Err(error)) => {
@@ -114,6 +112,12 @@ impl Pipes {
                 Err(format!("{} broke the connection: {error}", name(from)))
             }
         }
+    }
+
+    fn passes(&mut self, cx: &mut Context<'_>, from: usize, bytes: &[u8]) {
+        self.passed[from] += bytes.len() as u64;
+        self.last_activity = millis();
+        self.legs[1 - from].write(cx, bytes);
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use wire::session::{Agreed, Bytes, End, Output, Reason, Session, Ticket, Verdict};
+use wire::session::{self, Agreed, End, Output, Reason, Session, Ticket, Verdict};
 use wire::upgrade::Negotiated;
 
 use super::ending::ending;
@@ -71,7 +72,7 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         rejudged: Rejudged::new(opening, Arc::clone(&policy.judges_now), agreed.unknown),
         verdicts: Vec::new(),
         injected: Vec::new(),
-        legs: [Leg::new(client.stream), Leg::new(server.stream)],
+        legs: [client, server].map(Leg::new),
         flow,
         out: Vec::new(),
         sleep: None,
@@ -89,20 +90,10 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
     let close_now = close_now.child_token();
     {
         let mut closing = pin!(close_now.cancelled());
-        let mut early = Some([client.early, server.early]);
         loop {
-            let step = poll_fn(|cx| {
-                for (peer, bytes) in [Peer::Client, Peer::Server]
-                    .into_iter()
-                    .zip(early.take().into_iter().flatten())
-                {
-                    conversation.receive(peer, &bytes);
-                    conversation.perform(cx, &bytes);
-                }
-                match conversation.poll(cx, closing.as_mut()) {
-                    Step::Wait => Poll::Pending,
-                    step => Poll::Ready(step),
-                }
+            let step = poll_fn(|cx| match conversation.poll(cx, closing.as_mut()) {
+                Step::Wait => Poll::Pending,
+                step => Poll::Ready(step),
             });
             match step.await {
                 Step::Full => conversation.flow.ready().await,
@@ -160,12 +151,12 @@ impl Conversation {
         self.hear_recorder(cx);
         let full = loop {
             let full = READ.with_borrow_mut(|read| self.relay(cx, read));
-            // A verdict may let more be read.
-            if full || !self.hear_judges(cx) {
+            // What the session hears from others than the peers may let more be read.
+            let heard = !full && self.hear_judges(cx);
+            if !heard && (!self.keep_time(cx) || full) {
                 break full;
             }
         };
-        self.keep_time(cx);
         if self.session.ending().is_none() {
             return if full { Step::Full } else { Step::Wait };
         }
@@ -203,7 +194,8 @@ impl Conversation {
         }
     }
 
-    /// One read of one direction, and what comes of it. Says whether there may be more.
+    /// One read of one direction, and what comes of it: first what the session has not taken of the last one. Says
+    /// whether there may be more.
     fn pass(&mut self, cx: &mut Context<'_>, from: Peer, read: &mut [u8]) -> bool {
         // A receiver that does not keep up stops its own direction, and only that.
         if self.legs[from.other().index()].poll_out(cx).is_pending() || self.legs[from.index()].ended {
@@ -213,7 +205,15 @@ impl Conversation {
             return false;
         }
         let leg = &mut self.legs[from.index()];
-        let taken = match leg.poll_read(cx, read) {
+        let mut unread = std::mem::take(&mut leg.unread);
+        if !unread.is_empty() {
+            let taken = self.session.receive(from, &unread, millis(), &mut self.out);
+            self.perform(cx, &unread);
+            unread.advance(taken);
+            self.legs[from.index()].unread = unread;
+            return true;
+        }
+        let read = match leg.poll_read(cx, read) {
             Poll::Pending => return false,
             Poll::Ready(Ok(0)) => {
                 leg.ended = true;
@@ -232,11 +232,12 @@ impl Conversation {
                 &[][..]
             }
             Poll::Ready(Ok(n)) => {
-                self.receive(from, &read[..n]);
+                let taken = self.session.receive(from, &read[..n], millis(), &mut self.out);
+                leg.unread = Bytes::copy_from_slice(&read[taken..n]);
                 &read[..n]
             }
         };
-        self.perform(cx, taken);
+        self.perform(cx, read);
         true
     }
 
@@ -249,13 +250,6 @@ impl Conversation {
         self.ended(peer, End::Reset);
         self.perform(cx, &[]);
         true
-    }
-
-    /// Bytes of a peer have come. Those that the session does not take, because its gate waits for an inflater, are kept
-    /// until it has that.
-    pub(super) fn receive(&mut self, from: Peer, bytes: &[u8]) {
-        let taken = self.session.receive(from, bytes, millis(), &mut self.out);
-        self.rejudged.keep(from, &bytes[taken..]);
     }
 
     /// A peer's stream has ended.
@@ -288,11 +282,11 @@ impl Conversation {
             match output {
                 Output::Send {
                     to,
-                    bytes: Bytes::Read(range),
+                    bytes: session::Bytes::Read(range),
                 } => self.legs[to.index()].write(cx, &read[range]),
                 Output::Send {
                     to,
-                    bytes: Bytes::New(bytes),
+                    bytes: session::Bytes::New(bytes),
                 } => self.legs[to.index()].write(cx, &bytes),
                 Output::Record(entry) => {
                     let decision = self.decision(&entry);
@@ -313,12 +307,13 @@ impl Conversation {
         }
     }
 
-    /// Lets the session see the time, and is woken for its deadline.
-    fn keep_time(&mut self, cx: &mut Context<'_>) {
+    /// Lets the session see the time, and is woken for its deadline. Says whether the session had something to do.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut ticked = false;
         while let Some(deadline) = self.session.deadline() {
             let now = millis();
             if now >= deadline {
-                self.sleep = None;
+                (self.sleep, ticked) = (None, true);
                 self.session.tick(now, &mut self.out);
                 self.perform(cx, &[]);
                 continue;
@@ -330,11 +325,12 @@ impl Conversation {
                 sleep.as_mut().reset(tokio::time::Instant::now() + rest);
             }
             if sleep.as_mut().poll(cx).is_pending() {
-                return;
+                break;
             }
             // It has gone off, but bytes have moved the deadline since.
             self.sleep = None;
         }
+        ticked
     }
 
     fn end(self) {

@@ -77,6 +77,31 @@ fn a_message_of_the_peer_is_not_broken_up() {
 }
 
 #[test]
+fn a_message_that_its_sender_does_not_end_holds_up_only_so_many() {
+    let stage = Stage::new(&["limits.held_messages_max=2"]);
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT & !FIN, b"for ever ");
+    server.hears(TEXT & !FIN, b"for ever ");
+    for text in ["one", "two"] {
+        inject(&stage, &["--to", "server", "--text", text]);
+    }
+    let (code, said) = run(&stage, &["inject", "1", "--to", "server", "--text", "three"]);
+    assert!(
+        code == Some(1) && said.contains("limits.held_messages_max"),
+        "{code:?} {said}"
+    );
+    inject(&stage, &["--to", "client", "--text", "the other way"]);
+    client.hears(TEXT, b"the other way");
+    client.send(FIN, b"and ever");
+    server.hears(FIN, b"and ever");
+    server.hears(TEXT, b"one");
+    server.hears(TEXT, b"two");
+    inject(&stage, &["--to", "server", "--text", "three"]);
+    server.hears(TEXT, b"three");
+    part(client, server);
+}
+
+#[test]
 fn it_goes_uncompressed_where_messages_are_compressed() {
     let stage = Stage::new(&[]);
     let (mut client, mut server) = stage.open_with("permessage-deflate");

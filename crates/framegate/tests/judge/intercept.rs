@@ -262,6 +262,34 @@ fn beyond_the_limits_nothing_is_held() {
 }
 
 #[test]
+fn what_comes_behind_a_held_message_in_one_packet_waits_outside() {
+    for (limit, most) in [("limits.held_messages_max=3", 3), ("limits.held_bytes_max=1024", 5)] {
+        let stage = Stage::new(&[HOLD, limit]);
+        let (mut client, mut server) = stage.open();
+        let text = |n: usize| format!("hold {n} {}", "x".repeat(200));
+        let mut all: Vec<u8> = (1..=20).flat_map(|n| client.frame(TEXT, text(n).as_bytes())).collect();
+        all.extend(client.frame(PING, b"behind"));
+        all.extend(client.frame(CLOSE, &close(1000, "")));
+        std::io::Write::write_all(&mut client.tcp, &all).unwrap();
+        for n in 1..=20 {
+            let held = held(&stage, most.min(21 - n));
+            assert_eq!(held[0]["id"], n.to_string());
+            done(&stage, &["intercept", "release", &n.to_string()]);
+            server.hears(TEXT, text(n).as_bytes());
+            if n == 21 - most {
+                // Now there is room for all the rest.
+                server.hears(PING, b"behind");
+            }
+        }
+        server.hears(CLOSE, &close(1000, ""));
+        server.send(CLOSE, &close(1000, ""));
+        client.hears(CLOSE, &close(1000, ""));
+        ended(&stage.proxy, "1");
+        assert_eq!(fates(&stage, "1")[19], json!(["text", text(20), "sent", "intercept"]));
+    }
+}
+
+#[test]
 fn a_peer_that_leaves_ends_the_hold() {
     for client_leaves in [true, false] {
         for reset in [true, false] {

@@ -158,7 +158,7 @@ impl Session {
     /// open, and nobody judges it. Gives back an inflater that is not needed: then the gate does not shut, because it
     /// is not to any more, the conversation is over, or nobody has asked.
     ///
-    /// What [`Session::receive`] had not taken can be handed in now.
+    /// What [`Session::receive`] had not taken can be handed in then.
     #[must_use = "an inflater that is not needed here is still its owner's"]
     pub fn resume(&mut self, direction: Direction, inflater: Option<Inflater>) -> Option<Inflater> {
         self.halves[direction.index()].resume(inflater, &self.agreed)

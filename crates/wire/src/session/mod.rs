@@ -194,7 +194,8 @@ impl Session {
     }
 
     /// Bytes came from a peer. Gives back how many of them were taken: all, unless the direction has come to where it
-    /// [needs an inflater](Output::NeedsInflater). What was not taken must be handed in again behind [`Session::resume`].
+    /// [needs an inflater](Output::NeedsInflater), or as much of it is held as may be. What was not taken must be handed
+    /// in again, ahead of anything else, once the session [wants](Session::wants) more of this peer.
     #[must_use = "what was not taken must be handed in again"]
     pub fn receive(&mut self, from: Peer, input: &[u8], now: Millis, out: &mut Vec<Output>) -> usize {
         if self.over {
@@ -293,7 +294,8 @@ impl Session {
         }
     }
 
-    /// Whether more of this peer's bytes may be handed in: not while as much of them is held as may be.
+    /// Whether more of this peer's bytes would be taken: not while as much of them is held as may be, nor while the direction
+    /// waits for an inflater.
     #[must_use]
     pub fn wants(&self, from: Peer) -> bool {
         !self.over && self.halves[from.index()].wants(&self.config)

@@ -260,6 +260,8 @@ pub enum Refused {
     NotAMessage,
     /// The payload is beyond the message limit.
     TooBig,
+    /// As much of the proxy's own as may waits already, for a message that its sender does not end.
+    TooMany,
     /// A text is not UTF-8 (RFC 6455 §8.1): what peers send may pass, but the proxy sends no such thing itself.
     NotUtf8,
     /// A Close may not carry this code (RFC 6455 §7.4).

@@ -246,6 +246,65 @@ fn as_much_as_may_be_held_is_asked_for_and_no_more() {
 }
 
 #[test]
+fn no_more_is_taken_of_one_read_than_may_be_held() {
+    let all = (0..9).map(|number| text(Client, &number.to_string()));
+    let read = all.clone().collect::<Vec<_>>().concat();
+    for (held_max, held_bytes_max, held) in [(2, 1 << 20, 2), (1_000, 20, 3), (1, 1, 1)] {
+        let mut stage = plain(Config {
+            held_max,
+            held_bytes_max,
+            ..config()
+        });
+        stage.gate(Direction::Send, Gate::Judge);
+        // In one read with its end cut off: what came of the last header is not taken either.
+        stage
+            .says(Client, &read[..read.len() - 1])
+            .says(Client, &read[read.len() - 1..]);
+        for (number, message) in all.clone().enumerate() {
+            assert_eq!(stage.inspects.len(), held.min(9 - number), "no more than may be");
+            stage.judge(Verdict::Pass);
+            assert_eq!(stage.gets(Server), message, "in order, and as it came");
+        }
+        assert!(stage.inspects.is_empty() && stage.unread[0].is_empty());
+    }
+}
+
+#[test]
+fn pings_behind_a_held_message_are_held_to_the_limit_and_pass_all_the_same() {
+    let mut stage = plain(Config {
+        held_max: 4,
+        ..config()
+    });
+    stage.gate(Direction::Send, Gate::Judge);
+    let pings = frame(Client, true, 0, 9, b"").repeat(1_000);
+    let read = [text(Client, "one"), pings.clone(), text(Client, "two")].concat();
+    let mut out = Vec::new();
+    let taken = stage.session.receive(Client, &read, 0, &mut out);
+    assert_eq!(taken, text(Client, "one").len() + 3 * pings.len() / 1_000);
+
+    let mut stage = judged(Agreed::default());
+    stage.says(Client, &read);
+    assert_eq!((stage.gets(Server), stage.inspects.len()), (pings, 2));
+}
+
+#[test]
+fn a_close_lets_go_what_was_not_taken() {
+    let mut stage = plain(Config {
+        held_max: 1,
+        ..config()
+    });
+    stage.gate(Direction::Send, Gate::Judge);
+    let answer = close(Client, 1001, "");
+    stage.says(Client, &[text(Client, "one"), text(Client, "two"), answer].concat());
+    stage.close(Reason::Drain);
+    stage.says(Server, &close(Server, 1001, ""));
+    assert!(stage.session.ending().is_some(), "the answer behind it was heard");
+    let mut record = stage.record();
+    record.retain(|line| line.contains("text"));
+    assert_eq!(record, ["2 send text \"one\" dropped", "5 send text \"two\" dropped"]);
+}
+
+#[test]
 fn a_held_message_of_empty_fragments_has_a_limit_too() {
     let fragments = frame(Client, false, 0, 0, b"").repeat(10_000);
     let mut stage = plain(config());

@@ -38,6 +38,23 @@ fn whoever_injects_is_told_when_it_has_left() {
 }
 
 #[test]
+fn no_more_of_the_proxys_own_waits_than_may() {
+    for (held_max, held_bytes_max, held) in [(3, 1 << 20, 3), (1_000, 8, 2), (1_000, 1, 1)] {
+        let (mut stage, _) = waiting(Config {
+            held_max,
+            held_bytes_max,
+            ..config()
+        });
+        let more = (1..100).take_while(|_| stage.inject(Server, Opcode::Binary, b"mine").is_ok());
+        assert_eq!(1 + more.count(), held);
+        assert_eq!(stage.inject(Server, Opcode::Text, b"mine"), Err(Refused::TooMany));
+        assert!(stage.inject(Server, Opcode::Ping, b"mine").is_ok(), "it need not wait");
+        stage.says(Client, &frame(Client, true, 0, 0, b"two"));
+        assert!(stage.injected.is_empty() && stage.inject(Server, Opcode::Text, b"mine").is_ok());
+    }
+}
+
+#[test]
 fn whoever_injects_is_told_when_it_can_never_leave() {
     type Act = fn(&mut Stage);
     let acts: [(&str, Act); 6] = [

@@ -132,26 +132,41 @@ impl Stage {
         }
     }
 
+    /// A peer says this. What the session does not take is said again as soon as it wants more.
     pub fn says(&mut self, from: Peer, bytes: &[u8]) -> &mut Self {
+        self.unread[from.index()].extend_from_slice(bytes);
+        self.hand_in(from);
+        self.go_on();
+        self
+    }
+
+    fn hand_in(&mut self, from: Peer) {
         let mut read = std::mem::take(&mut self.unread[from.index()]);
-        read.extend_from_slice(bytes);
-        let goes_on = self.session.ending().is_none();
+        let (goes_on, wanted) = (self.session.ending().is_none(), self.session.wants(from));
         let mut out = Vec::new();
         let taken = self.session.receive(from, &read, self.now, &mut out);
         if goes_on {
             self.said[from.index()].extend_from_slice(&read[..taken]);
+            assert!(wanted || taken == 0, "what is not wanted is not taken");
+            assert!(
+                taken == read.len() || !self.session.wants(from),
+                "what is wanted is taken"
+            );
         }
         self.take(out, &read);
         let mut out = Vec::new();
         self.session.pass_by(&mut out);
         self.take(out, &[]);
         self.unread[from.index()] = read.split_off(taken);
-        let untaken = !self.unread[from.index()].is_empty();
-        assert!(
-            !untaken || self.stalled[from.index()],
-            "all is taken unless the direction stalls"
-        );
-        self
+    }
+
+    /// Says again what was not taken and is wanted now.
+    fn go_on(&mut self) {
+        for from in [Peer::Client, Peer::Server] {
+            while !self.unread[from.index()].is_empty() && self.session.wants(from) {
+                self.hand_in(from);
+            }
+        }
     }
 
     pub fn ends(&mut self, from: Peer, end: End) -> &mut Self {
@@ -178,6 +193,7 @@ impl Stage {
         let mut out = Vec::new();
         let result = self.session.verdict(ticket, verdict, self.now, &mut out);
         self.take(out, &[]);
+        self.go_on();
         result
     }
 
@@ -185,6 +201,7 @@ impl Stage {
         let mut out = Vec::new();
         self.session.close(reason, self.now, &mut out);
         self.take(out, &[]);
+        self.go_on();
         self
     }
 
@@ -205,6 +222,7 @@ impl Stage {
         let result = self.session.close_peer(to, code, reason, self.now, &mut out);
         self.injected.extend(result.ok());
         self.take(out, &[]);
+        self.go_on();
         result
     }
 
@@ -215,8 +233,8 @@ impl Stage {
         self
     }
 
-    /// Hands over the inflater that has seen what went on record, if there is one and it is asked for. What was not taken
-    /// before is said again. Says whether the gate is shut.
+    /// Hands over the inflater that has seen what went on record, if there is one and it is asked for. Says whether the
+    /// gate is shut.
     pub fn resume(&mut self, direction: Direction, with: bool) -> bool {
         let side = direction.from().index();
         self.stalled[side] = false;
@@ -228,9 +246,7 @@ impl Stage {
         if let Some(inflater) = unused {
             self.inflaters[side] = inflater;
         }
-        if !self.unread[side].is_empty() {
-            self.says(direction.from(), b"");
-        }
+        self.go_on();
         shut
     }
 
@@ -239,6 +255,7 @@ impl Stage {
         let mut out = Vec::new();
         self.session.tick(self.now, &mut out);
         self.take(out, &[]);
+        self.go_on();
         self
     }
 

@@ -109,6 +109,9 @@ impl Case {
         };
         let config = Config {
             inflate_ratio_max: u32::MAX,
+            // All that is said is shown at once.
+            held_max: usize::MAX,
+            held_bytes_max: usize::MAX,
             ..config()
         };
         Self {

@@ -108,10 +108,10 @@ impl Half {
         self.direction.to()
     }
 
-    /// Takes the bytes from `at` on, all of them unless the connection must be closed or the direction stalls. Gives back
-    /// where it stopped.
+    /// Takes the bytes from `at` on: all of them unless the connection must be closed, the direction stalls, or as much is
+    /// held as may be. Gives back where it stopped.
     pub(super) fn receive(&mut self, input: &[u8], mut at: usize, cx: &mut Cx<'_>) -> Result<usize, Stop> {
-        if self.stalled {
+        if !self.wants(cx.config) {
             return Ok(at);
         }
         // What leaves is emitted as one range as late as possible: `from` is where it begins.
@@ -122,6 +122,10 @@ impl Half {
                     Some(_) => self.held_messages(input, at, cx)?,
                     None => self.whole_messages(input, at, cx),
                 };
+                if !self.wants(cx.config) {
+                    self.emit(from..at, cx);
+                    return Ok(at);
+                }
                 let start = at;
                 let Some(head) = self.head(input, &mut at) else {
                     self.emit(from..start, cx);
@@ -158,9 +162,6 @@ impl Half {
             self.frame_end(&frame, last, cx).map_err(|rule| Stop { at, rule })?;
             if awaited {
                 self.boundary(cx);
-                if self.stalled {
-                    return Ok(at);
-                }
             }
         }
     }

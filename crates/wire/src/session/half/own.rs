@@ -194,6 +194,9 @@ impl Half {
         if self.takes_nothing_own() {
             return Err(Refused::Closed);
         }
+        if inside && !self.may_wait(&message, cx.config) {
+            return Err(Refused::TooMany);
+        }
         let ticket = cx.ticket();
         let own = Own {
             ticket: Some(ticket),
@@ -205,6 +208,13 @@ impl Half {
             self.send_own(own, cx);
         }
         Ok(ticket)
+    }
+
+    /// Whether one more message of the proxy's own may wait: a sender can keep a fragmented message open for good.
+    fn may_wait(&self, message: &NewMessage, config: &Config) -> bool {
+        let waiting = self.injected.iter().map(|own| own.message.payload.len());
+        let bytes = waiting.sum::<usize>().saturating_add(message.payload.len());
+        self.injected.len() < config.held_max && (self.injected.is_empty() || bytes <= config.held_bytes_max)
     }
 
     /// A Close of the proxy's to this direction's receiver alone.

@@ -15,6 +15,7 @@ from harness import web
 from harness.certificates import Certificates
 from harness.process import Process
 from harness.proxy import Proxy
+from harness.sockets import Listener, listener
 from harness.web import WebApp
 
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -80,6 +81,25 @@ def module_proxy(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     yield proxy
     if proxy.process and proxy.process.running():
         proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def configured(module_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Proxy]:
+    """Starts the file's proxy with this as its file of settings."""
+
+    def start(settings: str) -> Proxy:
+        configuration = tmp_path_factory.mktemp("configuration") / "framegate.toml"
+        configuration.write_text(settings)
+        return module_proxy.start(config=configuration)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def origin(certificates: Certificates) -> Iterator[Listener]:
+    """Where a test itself is the server, byte by byte."""
+    with listener(certificates) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from clients.judged_client import PATIENCE_S
 from harness import node, record
 from harness.blocking import CONFIGURATION, DEFLATE, EVIL, RSV1, said
-from harness.certificates import Certificates
 from harness.control import Control
 from harness.frames import BINARY, CLOSE, MASK, PING, TEXT, Deflater, close, frame, frames
 from harness.process import run
 from harness.proxy import Proxy
-from harness.sockets import Listener, Peer, listener
+from harness.sockets import Listener, Peer
 from harness.talkers import Pair, closes, open_pair
 from harness.waiting import eventually
 
@@ -26,16 +25,8 @@ AFTER = frame(TEXT, b"still here", mask=MASK)
 
 
 @pytest.fixture(scope="module")
-def origin(certificates: Certificates) -> Iterator[Listener]:
-    with listener(certificates) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def proxy(module_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Proxy:
-    configuration = tmp_path_factory.mktemp("configuration") / "framegate.toml"
-    configuration.write_text(CONFIGURATION)
-    return module_proxy.start(config=configuration)
+def proxy(configured: Callable[[str], Proxy]) -> Proxy:
+    return configured(CONFIGURATION)
 
 
 def fragments(payload: bytes, reserved: int = 0, opcode: int = TEXT, between: bytes = b"") -> bytes:

@@ -1,29 +1,20 @@
 """Handshakes after which a client could get something past a rule that blocks it: refused, or judged like the rest."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from harness.blocking import CONFIGURATION, DEFLATE, EVIL, RSV1, said
-from harness.certificates import Certificates
 from harness.frames import MASK, TEXT, Deflater, frame, frames
 from harness.proxy import Proxy
-from harness.sockets import Listener, Peer, dial, listener, switching, upgrade
+from harness.sockets import Listener, Peer, dial, switching, upgrade
 from harness.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def origin(certificates: Certificates) -> Iterator[Listener]:
-    with listener(certificates) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def proxy(module_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Proxy:
-    configuration = tmp_path_factory.mktemp("configuration") / "framegate.toml"
-    configuration.write_text(CONFIGURATION)
-    return module_proxy.start(config=configuration)
+def proxy(configured: Callable[[str], Proxy]) -> Proxy:
+    return configured(CONFIGURATION)
 
 
 UNKNOWN = [

@@ -5,7 +5,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -82,12 +82,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tupl
 
 
 @pytest.fixture(scope="module")
-def proxy(module_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Proxy:
-    configuration = tmp_path_factory.mktemp("configuration") / "framegate.toml"
-    plugin = configuration.with_name("judge.star")
+def proxy(configured: Callable[[str], Proxy], tmp_path_factory: pytest.TempPathFactory) -> Proxy:
+    plugin = tmp_path_factory.mktemp("plugin") / "judge.star"
     plugin.write_text(PLUGIN_FILE)
-    configuration.write_text(CONFIGURATION.replace("PLUGIN", str(plugin)))
-    return module_proxy.start(config=configuration)
+    return configured(CONFIGURATION.replace("PLUGIN", str(plugin)))
 
 
 @pytest.mark.parametrize("chosen", combinations(), ids=name)

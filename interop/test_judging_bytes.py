@@ -2,17 +2,16 @@
 
 import random
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness import record
-from harness.certificates import Certificates
 from harness.control import Control
 from harness.frames import BINARY, PING, PONG, TEXT, Deflater, StrictInflater, close, frame, frames
 from harness.proxy import Proxy
-from harness.sockets import Listener, Peer, listener
+from harness.sockets import Listener, Peer
 from harness.talkers import Pair, open_pair
 from harness.waiting import eventually
 
@@ -31,16 +30,8 @@ CHANGED = b"changed, and no longer as long as it was"
 
 
 @pytest.fixture(scope="module")
-def origin(certificates: Certificates) -> Iterator[Listener]:
-    with listener(certificates) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def proxy(module_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Proxy:
-    configuration = tmp_path_factory.mktemp("configuration") / "framegate.toml"
-    configuration.write_text(CONFIGURATION)
-    return module_proxy.start(config=configuration)
+def proxy(configured: Callable[[str], Proxy]) -> Proxy:
+    return configured(CONFIGURATION)
 
 
 def agreement(bits: int | None, takeover: bool) -> tuple[str, str]:

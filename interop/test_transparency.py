@@ -1,6 +1,5 @@
 """What nobody changed leaves byte-identical: two peers with scripted bytes, and what came out of the other leg."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +8,7 @@ from harness import record
 from harness.certificates import Certificates
 from harness.frames import BINARY, CLOSE, MASK, PING, PONG, TEXT, Deflater, close, frame
 from harness.proxy import Proxy
-from harness.sockets import Listener, listener, reach, switching, tunnel, upgrade
+from harness.sockets import Listener, reach, switching, tunnel, upgrade
 from harness.ways import PROXIED, Way, way
 
 ROUTES = ["direct", *PROXIED]
@@ -33,12 +32,6 @@ ODD_RESPONSE = (
     "x-twice: 2",
     "sErVeR: odd",
 )
-
-
-@pytest.fixture(scope="module")
-def origin(certificates: Certificates) -> Iterator[Listener]:
-    with listener(certificates) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -54,9 +54,11 @@ super::schema::settings! {
         /// not inflated.
         inflate_ratio_max: u32 = 200, Number(1, 1_000_000);
         /// Messages of one direction of a connection that wait for a judge, or behind one that does: while there are so
-        /// many, nothing more is read of their sender.
+        /// many, nothing more is read of their sender, and what has been read of it, up to 128 KiB, is kept as it came.
+        /// As many injected messages may wait until a fragmented message is complete; a further one is refused.
         held_messages_max: usize = 1024, Number(1, 1_000_000);
         /// Bytes that they take, as they came and inflated. The message that goes beyond it is still read to its end.
+        /// As many bytes of injected messages may wait, or one longer message.
         held_bytes_max: usize = 4 << 20, Number(1024, 64 * GIB);
         /// Client connections open at once, over all doors; further ones wait to be accepted.
         connections_max: usize = 10_000, Number(1, 10_000_000);
@@ -181,7 +183,7 @@ super::schema::settings! {
             /// was, with `close` the conversation ends. A plugin that has to see every message wants `close`: a peer
             /// may know which messages it fails at.
             on_error: OnPluginError = OnPluginError::Skip, Word(&["skip", "close"]);
-            /// How long one call may take.
+            /// How much of the processor's time one call may take. Waiting for a busy machine does not count.
             time_ms: u64 = 50, Number(1, 10_000);
             /// How many rounds of loops and calls of functions one call may make, whatever the time.
             ticks_max: u64 = 1_000_000, Number(1000, 1_000_000_000);

@@ -43,7 +43,16 @@ pub(crate) struct Chain {
     /// Messages of each direction that wait for a judge, or behind one that does.
     waiting: [VecDeque<Waiting>; 2],
     /// What was decided about messages that the session has not recorded yet.
-    decisions: VecDeque<(Ticket, Box<Decision>)>,
+    decisions: VecDeque<Noted>,
+}
+
+/// What was decided about a message that is not on record yet.
+#[derive(Debug)]
+struct Noted {
+    ticket: Ticket,
+    /// It was not to leave.
+    ended: bool,
+    decision: Box<Decision>,
 }
 
 /// Who looks at what, in which order.
@@ -137,7 +146,7 @@ impl Chain {
         let waiting = &mut self.waiting[facts.direction.index()];
         match self.panel.advance(&mut message, waiting.back().map(|ahead| ahead.at)) {
             Some(verdict) => {
-                self.note(ticket, message.decision);
+                self.note(ticket, &verdict, message.decision);
                 Some((ticket, verdict))
             }
             None => {
@@ -160,7 +169,7 @@ impl Chain {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Verdict)> {
         loop {
             if let Some((ticket, verdict, decision)) = self.go_on() {
-                self.note(ticket, decision);
+                self.note(ticket, &verdict, decision);
                 return Poll::Ready((ticket, verdict));
             }
             if !self.is_waiting() {
@@ -177,23 +186,36 @@ impl Chain {
         }
     }
 
-    /// The session has put a message on record: what was decided about it. One that waits here has come to its end
-    /// with its conversation.
-    pub(crate) fn recorded(&mut self, ticket: Ticket) -> Option<Box<Decision>> {
+    /// The session has put a message on record, and it has left or not: what was decided about it. One that waits here has
+    /// come to its end with its conversation, and so has one that was to leave and has not: nobody has decided that.
+    pub(crate) fn recorded(&mut self, ticket: Ticket, left: bool) -> Option<Box<Decision>> {
+        let undecided = |mut decision: Decision| {
+            decision.by.clear();
+            boxed(decision)
+        };
         for waiting in &mut self.waiting {
             if let Some(at) = waiting.iter().position(|message| message.subject.ticket == ticket) {
                 self.panel.judges.iter_mut().for_each(|judge| judge.forget(ticket));
-                return waiting.remove(at).and_then(|message| boxed(message.decision));
+                return waiting.remove(at).and_then(|message| undecided(message.decision));
             }
         }
-        let at = self.decisions.iter().position(|(of, _)| *of == ticket)?;
-        self.decisions.remove(at).map(|(_, decision)| decision)
+        let at = self.decisions.iter().position(|noted| noted.ticket == ticket)?;
+        let noted = self.decisions.remove(at)?;
+        if left || noted.ended {
+            Some(noted.decision)
+        } else {
+            undecided(*noted.decision)
+        }
     }
 
     /// Keeps what is to be said about a message until it goes on record.
-    fn note(&mut self, ticket: Ticket, decision: Decision) {
-        self.decisions
-            .extend(boxed(decision).map(|decision| (ticket, decision)));
+    fn note(&mut self, ticket: Ticket, verdict: &Verdict, decision: Decision) {
+        let ended = matches!(verdict, Verdict::Drop | Verdict::Close { .. });
+        self.decisions.extend(boxed(decision).map(|decision| Noted {
+            ticket,
+            ended,
+            decision,
+        }));
     }
 
     /// There is nobody any more to wait for in this direction: what waits is decided soon.

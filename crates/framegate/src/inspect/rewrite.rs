@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use crate::config::RewriteRule;
 use crate::flow::{Decision, Direction};
-use crate::query::{Filter, FlowFacts, Step, Use, parse_json_path, regex};
+use crate::query::{Facts, Filter, FlowFacts, Step, Use, parse_json_path, regex};
 
 /// One rule, as it is applied.
 #[derive(Debug)]
@@ -145,11 +145,16 @@ impl Judge for Rewriter {
         let direction = subject.facts.direction.index();
         let bytes_max = usize::try_from(flow.message_bytes_max).unwrap_or(usize::MAX);
         let (mut by, mut now) = (String::new(), None::<Subject>);
+        let as_it_came = Facts::new(&flow.facts, subject.message());
         for rule in self.0.iter().filter(|rule| rule.directions[direction]) {
-            let seen = now.as_ref().unwrap_or(subject);
-            if !rule.when.means(&flow.facts, seen.message()) {
+            let means = match &now {
+                None => rule.when.means(&as_it_came),
+                Some(now) => rule.when.means(&Facts::new(&flow.facts, now.message())),
+            };
+            if !means {
                 continue;
             }
+            let seen = now.as_ref().unwrap_or(subject);
             let rewritten = rule.rewritten(&seen.payload, bytes_max);
             // What takes the place of its like has changed nothing.
             let Some(payload) = rewritten.filter(|payload| *payload != *seen.payload) else {

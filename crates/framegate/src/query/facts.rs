@@ -162,9 +162,10 @@ impl<'a> From<&'a Message> for MessageFacts<'a> {
     }
 }
 
-/// A flow with one of its messages, or none.
+/// A flow with one of its messages, or none. Made once for all filters that are asked about it: a body is read as JSON
+/// once, and only if somebody asks.
 #[derive(Debug)]
-pub(super) struct Facts<'a> {
+pub struct Facts<'a> {
     flow: &'a FlowFacts<'a>,
     message: Option<MessageFacts<'a>>,
     json: OnceCell<Option<Json>>,
@@ -214,10 +215,20 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn new(flow: &'a FlowFacts<'a>, message: Option<MessageFacts<'a>>) -> Self {
+    /// A message of a flow.
+    #[must_use]
+    pub const fn new(flow: &'a FlowFacts<'a>, message: MessageFacts<'a>) -> Self {
         Self {
             flow,
-            message,
+            message: Some(message),
+            json: OnceCell::new(),
+        }
+    }
+
+    pub(super) const fn without_message(flow: &'a FlowFacts<'a>) -> Self {
+        Self {
+            flow,
+            message: None,
             json: OnceCell::new(),
         }
     }
@@ -259,7 +270,7 @@ impl<'a> Facts<'a> {
         self.message.is_some()
     }
 
-    /// The text or body read as JSON, once.
+    /// The text or body read as JSON.
     pub(super) fn json(&self) -> Option<&Json> {
         let body = self.message.as_ref()?.body;
         self.json.get_or_init(|| serde_json::from_slice(body).ok()).as_ref()

@@ -12,11 +12,10 @@ mod pattern;
 mod plan;
 mod token;
 
-pub use facts::{FlowFacts, MessageFacts};
+pub use facts::{Facts, FlowFacts, MessageFacts};
 pub(crate) use path::{Step, parse_json_path};
 pub(crate) use pattern::regex;
 
-use facts::Facts;
 use plan::Test;
 
 use std::fmt;
@@ -60,17 +59,17 @@ impl Filter {
         matches!(*self.0, Test::Always(true))
     }
 
-    /// Whether it means this message of this flow.
+    /// Whether it means this message of a flow.
     #[must_use]
-    pub fn means(&self, flow: &FlowFacts<'_>, message: MessageFacts<'_>) -> bool {
-        self.0.ask(&Facts::new(flow, Some(message))) == Some(true)
+    pub fn means(&self, message: &Facts<'_>) -> bool {
+        self.0.ask(message) == Some(true)
     }
 
     /// Whether it means this flow with all of its messages, `Some(true)`, or with none of them, `Some(false)`. `None`:
     /// that depends on the message.
     #[must_use]
     pub fn means_flow(&self, flow: &FlowFacts<'_>) -> Option<bool> {
-        self.0.ask(&Facts::new(flow, None))
+        self.0.ask(&Facts::without_message(flow))
     }
 }
 

@@ -46,7 +46,8 @@ fn message(body: &[u8]) -> MessageFacts<'_> {
 
 fn answer(filter: &str) -> bool {
     let (opening, filter) = (opening(), Filter::parse(filter, Use::Record).unwrap());
-    filter.means(&FlowFacts::open(Cow::Borrowed(&opening)), message(BODY.as_bytes()))
+    let flow = FlowFacts::open(Cow::Borrowed(&opening));
+    filter.means(&Facts::new(&flow, message(BODY.as_bytes())))
 }
 
 #[test]
@@ -140,7 +141,11 @@ fn a_body_may_be_any_bytes() {
         ("json == null", true),
     ] {
         let filter_read = Filter::parse(filter, Use::Rule).unwrap();
-        assert_eq!(filter_read.means(&flow, message(body)), expected, "{filter}");
+        assert_eq!(
+            filter_read.means(&Facts::new(&flow, message(body))),
+            expected,
+            "{filter}"
+        );
     }
 }
 
@@ -271,7 +276,7 @@ proptest! {
                 frames,
                 ..message(body)
             };
-            answers.push(filter.means(&under_way, facts));
+            answers.push(filter.means(&Facts::new(&under_way, facts)));
             let row = Row {
                 flow: id,
                 sequence,
@@ -300,7 +305,7 @@ proptest! {
         let reader = Reader::open(&path).unwrap();
         let flow = reader.flow(id).unwrap().unwrap();
         let stored = reader.messages(id, 0, usize::MAX).unwrap();
-        let stored: Vec<_> = stored.iter().map(|message| filter.means(&(&flow).into(), message.into())).collect();
+        let stored: Vec<_> = stored.iter().map(|message| filter.means(&Facts::new(&(&flow).into(), message.into()))).collect();
         prop_assert_eq!(stored, answers, "{}", text);
     }
 
@@ -315,7 +320,7 @@ proptest! {
         for text in [text, pieces.concat()] {
             match Filter::parse(&text, Use::Record) {
                 Ok(filter) => {
-                    let with = filter.means(&flow, message(BODY.as_bytes()));
+                    let with = filter.means(&Facts::new(&flow, message(BODY.as_bytes())));
                     let without = filter.means_flow(&flow);
                     prop_assert!(without.is_none_or(|without| without == with), "{}", text);
                 }

@@ -71,13 +71,12 @@ impl FlowState {
         store: impl FnOnce(&Row<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
         let (redactor, unreadable) = (self.redactor.clone(), self.unreadable);
-        let (wide, narrow) = (keep.with_margin(redactor.as_deref()), keep);
+        let (keep, narrow) = (keep.with_margin(redactor.as_deref()), keep);
         let store = |row: &Row<'_>| match &redactor {
             None => store(row),
             Some(_) if unreadable && row.direction == Direction::Receive && row.kind.is_data() => store(&emptied(row)),
             Some(redactor) => redacted(redactor, narrow, what.may_be_text(), row, store),
         };
-        let keep = wide;
         let slice = |range: &Range<u32>| bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]);
         let stored = match what {
             What::Message { at, facts, sent, bytes } => self.message(*at, facts, *sent, slice(bytes), keep, store),
@@ -97,7 +96,7 @@ impl FlowState {
                 return Ok(());
             }
             What::Redact { redactor, unreadable } => {
-                (self.redactor, self.unreadable) = (Some(Arc::clone(redactor)), *unreadable);
+                (self.redactor, self.unreadable) = (redactor.clone(), *unreadable);
                 return Ok(());
             }
             What::Lost { direction, lost } => {

@@ -49,9 +49,9 @@ pub(super) enum What {
     /// Compressed messages follow.
     Deflate(Params),
     /// What this takes out of the server's texts does not go on record; of messages that nobody can read, because an
-    /// unknown extension is in use, nothing does.
+    /// unknown extension is in use, nothing does. `None`: all of it goes on record again.
     Redact {
-        redactor: Arc<Redactor>,
+        redactor: Option<Arc<Redactor>>,
         unreadable: bool,
     },
     Http(Box<Http>),

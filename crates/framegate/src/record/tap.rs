@@ -229,9 +229,9 @@ impl FlowTap {
         }
     }
 
-    /// Says that from now on what `redactor` takes out of the server's texts does not go on record; and with `unreadable`,
-    /// that nobody can read them, so that none of them does.
-    pub(crate) fn redact(&mut self, redactor: Arc<Redactor>, unreadable: bool) {
+    /// Says that from now on what `redactor` takes out of the server's texts does not go on record, or without one, that
+    /// all of it does again; and with `unreadable`, that nobody can read them, so that no redacted one goes on record.
+    pub(crate) fn redact(&mut self, redactor: Option<Arc<Redactor>>, unreadable: bool) {
         if let Some(shared) = &self.shared {
             shared.push(self.id, What::Redact { redactor, unreadable });
         }

@@ -102,7 +102,7 @@ pub(crate) async fn upgrade(
     let opening = Arc::new(websocket_opening(context, url, started_at, &link, &answer));
     let mut flow = context.tap.open(Arc::clone(&opening));
     if let Some(redactor) = context.judges.recorded() {
-        flow.redact(Arc::clone(redactor), negotiated.unknown);
+        flow.redact(Some(Arc::clone(redactor)), negotiated.unknown);
     }
     record_upgrade(&mut flow, request, started_at, &answer, answered_at, notes);
     if let Err(error) = client.send(answer.raw()).await {

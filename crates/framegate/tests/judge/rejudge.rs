@@ -128,6 +128,47 @@ fn new_judges_hold_nothing_for_a_peer_that_has_said_close() {
 }
 
 #[test]
+fn what_is_redacted_changes_too() {
+    const REDACT: &str = "[safety.output]\napply_to = \"record\"\n\
+                          [[safety.output.rules]]\nid = \"pin\"\npattern = \"[0-9]{4}\"\n";
+    let stage = stage();
+    let (mut client, mut server) = stage.open();
+    for (toml, number) in [("", 1111), (REDACT, 2222), ("", 3333)] {
+        settings(&stage, toml);
+        server.send(TEXT, number.to_string().as_bytes());
+        client.hears(TEXT, number.to_string().as_bytes());
+    }
+    part(client, server);
+    ended(&stage.proxy, "1");
+    let said: Vec<_> = messages(&stage.proxy, "1")[..3]
+        .iter()
+        .map(|message| message["body"].clone())
+        .collect();
+    assert_eq!(json!([said[0], said[2]]), json!(["1111", "3333"]));
+    assert!(!said[1].as_str().unwrap().contains("2222"), "{said:?}");
+}
+
+#[test]
+fn what_cannot_be_read_passes_but_nobody_here_may_say_what_a_rule_blocks() {
+    const BLOCK: &str = "[[safety.input.rules]]\nid = \"no-cat\"\npattern = \"cat\"\n";
+    let stage = stage();
+    let (mut client, mut server, _) = stage.ask("x-secret", b"");
+    server.agrees("x-secret");
+    assert!(client.http_head().starts_with("HTTP/1.1 101 "));
+    settings(&stage, BLOCK);
+    client.send(TEXT | 0x20, b"cat");
+    server.hears(TEXT | 0x20, b"cat");
+    stage.proxy.wait_for_log("uses an extension that cannot be read");
+    let inject = |text| stage.proxy.run(&["inject", "1", "--to", "server", "--text", text]);
+    let refused = inject("cat");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("no-cat"));
+    assert_eq!(inject("dog").status.code(), Some(0));
+    server.hears(TEXT, b"dog");
+    part(client, server);
+}
+
+#[test]
 fn what_was_compressed_before_can_be_read_on() {
     for recorded in [true, false] {
         let home = tempfile::tempdir().unwrap();

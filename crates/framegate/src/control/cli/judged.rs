@@ -25,8 +25,8 @@ pub fn intercept(data_dir: &Path, command: &InterceptCommand) -> Result<(), Exit
         InterceptCommand::Release { id, json } => ask(data_dir, "release", vec![id_of(*id)], None, *json),
         InterceptCommand::Drop { id, json } => ask(data_dir, "drop", vec![id_of(*id)], None, *json),
         InterceptCommand::Modify(ModifyArgs { id, payload, json }) => {
-            let (param, file) = payload_of(payload)?;
-            let given = std::iter::once(id_of(*id)).chain(param).collect();
+            let mut given = vec![id_of(*id)];
+            let file = payload_of(payload)?.give(&mut given);
             ask(data_dir, "modify", given, file, *json)
         }
     }
@@ -45,13 +45,9 @@ pub fn inject(data_dir: &Path, args: &InjectArgs) -> Result<(), ExitError> {
     } else if args.ping {
         given.push(("kind", "ping".to_owned()));
     } else {
-        let (param, payload) = payload_of(&args.payload)?;
-        given.push((
-            "kind",
-            if args.payload.text.is_some() { "text" } else { "binary" }.to_owned(),
-        ));
-        given.extend(param);
-        file = payload;
+        let kind = if args.payload.text.is_some() { "text" } else { "binary" };
+        given.push(("kind", kind.to_owned()));
+        file = payload_of(&args.payload)?.give(&mut given);
     }
     ask(data_dir, "inject", given, file, args.json)
 }
@@ -60,9 +56,28 @@ fn id_of(id: u64) -> (&'static str, String) {
     ("id", id.to_string())
 }
 
-/// A payload as a parameter, or as a file where it is too long for one.
-#[allow(clippy::type_complexity)] // one of the two is there
-fn payload_of(payload: &PayloadArgs) -> Result<(Option<(&'static str, String)>, Option<File>), ExitError> {
+/// How a payload travels.
+enum Payload {
+    /// As a parameter.
+    Param(&'static str, String),
+    /// As the request's body: it is too long for a parameter.
+    Body(File),
+}
+
+impl Payload {
+    /// Puts it among the parameters, or gives back what the body is.
+    fn give(self, given: &mut Vec<(&'static str, String)>) -> Option<File> {
+        match self {
+            Self::Param(name, value) => {
+                given.push((name, value));
+                None
+            }
+            Self::Body(file) => Some(file),
+        }
+    }
+}
+
+fn payload_of(payload: &PayloadArgs) -> Result<Payload, ExitError> {
     let failed = |error: io::Error| ExitError::Failed(format!("cannot keep the payload: {error}"));
     if let Some(path) = &payload.file {
         let what = |error: io::Error| format!("cannot read {}: {error}", path.display());
@@ -76,8 +91,8 @@ fn payload_of(payload: &PayloadArgs) -> Result<(Option<(&'static str, String)>, 
         }
         // A body that is empty is none.
         return Ok(match found.len() {
-            0 => (Some(("base64", String::new())), None),
-            _ => (None, Some(file)),
+            0 => Payload::Param("base64", String::new()),
+            _ => Payload::Body(file),
         });
     }
     let (name, text) = match (&payload.text, &payload.base64) {
@@ -85,7 +100,7 @@ fn payload_of(payload: &PayloadArgs) -> Result<(Option<(&'static str, String)>, 
         (None, base64) => ("base64", base64.clone().unwrap_or_default()),
     };
     if text.len() <= PARAM_BYTES_MAX {
-        return Ok((Some((name, text)), None));
+        return Ok(Payload::Param(name, text));
     }
     let bytes = match name {
         "text" => text.into_bytes(),
@@ -95,7 +110,7 @@ fn payload_of(payload: &PayloadArgs) -> Result<(Option<(&'static str, String)>, 
     };
     let mut file = tempfile::tempfile().map_err(failed)?;
     file.write_all(&bytes).and_then(|()| file.rewind()).map_err(failed)?;
-    Ok((None, Some(file)))
+    Ok(Payload::Body(file))
 }
 
 /// Asks an operation that does something. What it gives is for scripts.

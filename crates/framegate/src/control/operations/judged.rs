@@ -12,7 +12,7 @@ use wire::message::NewMessage;
 
 use super::{Args, Call, Item, OperationError, Running, Work};
 use crate::flow::Direction;
-use crate::inspect::{AnswerError, Reply};
+use crate::inspect::{AnswerError, HeldMessage, Judges, Reply};
 use crate::relay::{Order, OrderError};
 
 /// What may stand in for a message's payload, in the order in which it is looked for.
@@ -21,21 +21,24 @@ const PAYLOADS: &str = "`text`, `base64` or a body";
 pub(super) fn held(mut call: Call) -> Work {
     Box::pin(async move {
         let running = running(&call)?;
-        let judges = running.judges.load_full();
-        let mut held = judges.desk().list();
-        if let Some(redactor) = judges.recorded() {
-            // What the record does not show, the control door does not show either.
-            for message in held
-                .iter_mut()
-                .filter(|message| message.direction == Direction::Receive)
-            {
-                if let Some(redacted) = redactor.redact(&message.payload) {
-                    message.payload = Arc::new(redacted.text);
-                }
-            }
-        }
+        let held = reading(move || Ok(shown(&running.judges.load()))).await?;
         call.out.send(held.into_iter().map(Item::Held).collect()).await
     })
+}
+
+/// What is held. What the record does not show of it, the control door does not show either.
+fn shown(judges: &Judges) -> Vec<HeldMessage> {
+    let mut held = judges.desk().list();
+    if let Some(redactor) = judges.recorded() {
+        let is_text = |message: &&mut HeldMessage| message.opcode != Opcode::Binary;
+        let texts = held.iter_mut().filter(is_text);
+        for message in texts.filter(|message| message.direction == Direction::Receive) {
+            if let Some(redacted) = redactor.redact(&message.payload) {
+                message.payload = Arc::new(redacted.text);
+            }
+        }
+    }
+    held
 }
 
 pub(super) fn release(call: Call) -> Work {
@@ -96,7 +99,7 @@ fn running(call: &Call) -> Result<Arc<Running>, OperationError> {
     running.ok_or_else(|| OperationError::NotRunning("no proxy runs".to_owned()))
 }
 
-/// Reads a file where waiting for the disk holds up nobody.
+/// Works where it holds up nobody: reads a file, or a payload.
 async fn reading<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
 ) -> Result<T, OperationError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Context, Event, Item, OperationError};
 use crate::flow::{Flow, FlowId, Message, State};
-use crate::query::{Filter, FlowFacts, MessageFacts};
+use crate::query::{Facts, Filter, FlowFacts};
 use crate::store::{FlowQuery, Reader, StoreError};
 
 /// Flows or messages in one page.
@@ -26,7 +26,10 @@ pub(super) fn means(filter: &Filter, reader: &Reader, flow: &Flow) -> Result<boo
     let mut from = 0;
     loop {
         let page = reader.messages(flow.id, from, PAGE)?;
-        if page.iter().any(|message| filter.means(&facts, message.into())) {
+        if page
+            .iter()
+            .any(|message| filter.means(&Facts::new(&facts, message.into())))
+        {
             return Ok(true);
         }
         let next = page.last().and_then(|last| last.sequence.checked_add(1));
@@ -105,7 +108,7 @@ impl Live {
                         None => return Ok(None),
                     },
                 };
-                let meant = self.filter.means(facts, MessageFacts::from(message));
+                let meant = self.filter.means(&Facts::new(facts, message.into()));
                 Ok(meant.then(|| Item::Message(message.clone())))
             }
         }

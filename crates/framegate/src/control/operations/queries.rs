@@ -8,7 +8,7 @@ use super::meant::{self, PAGE};
 use super::{Call, Item, OperationError, Status, Work};
 use crate::exchange::{self, ExportError, Source};
 use crate::flow::{Flow, FlowId, Message};
-use crate::query::{Filter, FlowFacts};
+use crate::query::{Facts, Filter, FlowFacts};
 use crate::store::{FlowQuery, Reader};
 
 /// The default of `limit`, where there is one.
@@ -94,7 +94,9 @@ pub(super) fn messages(call: Call) -> Work {
             let page = reader.messages(flow.id, start, meant::page_size(&filter, left))?;
             let Some(last) = page.last() else { break };
             from = last.sequence.checked_add(1);
-            let meant = page.into_iter().filter(|message| filter.means(&facts, message.into()));
+            let meant = page
+                .into_iter()
+                .filter(|message| filter.means(&Facts::new(&facts, message.into())));
             for message in meant.take(left) {
                 left -= 1;
                 call.out.give(Item::Message(message))?;
@@ -117,7 +119,7 @@ pub(super) fn search(call: Call) -> Work {
             }
             // It may have been deleted since.
             let found = reader.message(hit.flow, hit.sequence)?.zip(reader.flow(hit.flow)?);
-            let meant = found.filter(|(message, flow)| filter.means(&flow.into(), message.into()));
+            let meant = found.filter(|(message, flow)| filter.means(&Facts::new(&flow.into(), message.into())));
             if let Some((message, _)) = meant {
                 left -= 1;
                 call.out.give(Item::Hit(message, hit.snippet))?;

@@ -146,7 +146,7 @@ impl Trial {
 
     fn by(&mut self, ticket: u64) -> String {
         self.chain
-            .recorded(Ticket(ticket))
+            .recorded(Ticket(ticket), true)
             .map_or(String::new(), |decision| decision.by)
     }
 }
@@ -216,7 +216,7 @@ fn what_cannot_be_sent_is_discarded_and_the_message_goes_on_as_it_was() {
     let mut trial = Trial::new();
     let long = "first=01234567890";
     assert_eq!(trial.comes(Direction::Receive, long), Some((0, Verdict::Pass)));
-    let decision = trial.chain.recorded(Ticket(0)).map(|decision| *decision);
+    let decision = trial.chain.recorded(Ticket(0), true).map(|decision| *decision);
     let decision = decision.unwrap_or_default();
     assert_eq!(decision.by, "");
     assert_eq!(
@@ -251,4 +251,19 @@ fn a_message_that_ends_with_its_conversation_is_forgotten() {
     assert_eq!(trial.court.borrow().forgotten, [0]);
     trial.slow_says(0, Opinion::Pass);
     assert_eq!(trial.decided(), [], "an answer that comes too late is for nobody");
+}
+
+#[test]
+fn nobody_has_decided_what_the_end_of_the_conversation_did() {
+    let mut trial = Trial::new();
+    for word in ["first=x", "drop", "first=waits"] {
+        trial.comes(Direction::Send, word);
+    }
+    trial.slow_says(0, Opinion::Pass);
+    assert_eq!(trial.decided(), [(0, text("x"))]);
+    let mut by = |ticket| trial.chain.recorded(Ticket(ticket), false).map(|decision| decision.by);
+    assert_eq!(by(0), None, "it was to leave, changed");
+    assert_eq!(by(1).as_deref(), Some("first"), "it was to be dropped");
+    assert_eq!(by(2), None, "it had not come past all of them");
+    assert_eq!(trial.court.borrow().forgotten, [2]);
 }

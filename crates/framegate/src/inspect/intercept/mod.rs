@@ -24,6 +24,7 @@ use wire::session::Ticket;
 use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use crate::config::{self, OnHold};
 use crate::flow::{Decision, Direction, Timestamp};
+use crate::query::Facts;
 use desk::{Answered, HoldId};
 
 /// How messages of one connection are held.
@@ -61,20 +62,34 @@ impl Intercept {
         }
     }
 
-    /// The next one whose time is over, taken off the desk. One that somebody else has taken gets its answer soon.
-    fn over(&mut self, cx: &mut Context<'_>) -> Option<(Ticket, Decided)> {
-        loop {
-            let hurried = self.held.iter().position(|held| self.hurried[held.direction.index()]);
-            let (at, why, words) = match hurried {
-                Some(at) => (at, "intercept:disconnect", "a peer disconnected"),
-                None if self.front_is_over(cx) => (0, "intercept:timeout", "nobody answered within intercept.hold_ms"),
-                None => return None,
-            };
-            let held = self.held.remove(at)?;
-            if self.desk.take(held.id, words) {
-                return Some((held.ticket, by_policy(self.settings.on_timeout, why)));
+    /// The next answer to one that is still held here. Whoever has answered one that is not is told so.
+    fn answered(&mut self, cx: &mut Context<'_>) -> Option<(Ticket, Decided)> {
+        let (answers, _) = self.answers.as_mut()?;
+        while let Poll::Ready(Some(Answered { ticket, opinion, taken })) = answers.poll_recv(cx) {
+            if let Some(at) = self.held.iter().position(|held| held.ticket == ticket) {
+                self.held.remove(at);
+                // Whoever asked may have gone.
+                let _ = taken.send(());
+                let by = "intercept".to_owned();
+                return Some((ticket, Decided { opinion, by }));
             }
         }
+        None
+    }
+
+    /// The next one whose time is over, taken off the desk. One that somebody has taken off it before has its answer.
+    fn over(&mut self, cx: &mut Context<'_>) -> Option<(Ticket, Decided)> {
+        let hurried = self.held.iter().position(|held| self.hurried[held.direction.index()]);
+        let (at, why, words) = match hurried {
+            Some(at) => (at, "intercept:disconnect", "a peer disconnected"),
+            None if self.front_is_over(cx) => (0, "intercept:timeout", "nobody answered within intercept.hold_ms"),
+            None => return None,
+        };
+        if !self.desk.take(self.held.get(at)?.id, words) {
+            return self.answered(cx);
+        }
+        let held = self.held.remove(at)?;
+        Some((held.ticket, by_policy(self.settings.on_timeout, why)))
     }
 
     /// Whether the time of the one that has been held longest is over.
@@ -106,12 +121,9 @@ fn by_policy(policy: OnHold, by: &str) -> Decided {
 
 impl Judge for Intercept {
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
-        let matched: Vec<String> = self
-            .rules
-            .iter()
-            .filter(|rule| rule.means(flow, subject))
-            .map(|rule| rule.id.clone())
-            .collect();
+        let facts = Facts::new(&flow.facts, subject.message());
+        let matched = self.rules.iter().filter(|rule| rule.means(subject, &facts));
+        let matched: Vec<String> = matched.map(|rule| rule.id.clone()).collect();
         if matched.is_empty() {
             return Answer::Pass;
         }
@@ -153,17 +165,8 @@ impl Judge for Intercept {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
-        if let Some((answers, _)) = &mut self.answers
-            && let Poll::Ready(Some(answered)) = answers.poll_recv(cx)
-        {
-            let Answered { ticket, opinion, taken } = answered;
-            self.held.retain(|held| held.ticket != ticket);
-            // Whoever asked may have gone.
-            let _ = taken.send(());
-            let by = "intercept".to_owned();
-            return Poll::Ready((ticket, Decided { opinion, by }));
-        }
-        self.over(cx).map_or(Poll::Pending, Poll::Ready)
+        let next = self.answered(cx).or_else(|| self.over(cx));
+        next.map_or(Poll::Pending, Poll::Ready)
     }
 
     fn forget(&mut self, ticket: Ticket) {
@@ -186,3 +189,6 @@ impl Drop for Intercept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,10 @@
 use regex::bytes::Regex;
 use wire::frame::Opcode;
 
-use super::super::judge::{JudgedFlow, Subject};
+use super::super::judge::Subject;
 use crate::config::{InterceptRule, RuleOpcode};
 use crate::flow::Direction;
-use crate::query::{Filter, FlowFacts, Use, regex};
+use crate::query::{Facts, Filter, FlowFacts, Use, regex};
 
 /// A rule as it is asked: what it says all holds.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Rule {
     }
 
     /// Whether it means this message of a flow that it concerns.
-    pub(super) fn means(&self, flow: &JudgedFlow, subject: &Subject) -> bool {
+    pub(super) fn means(&self, subject: &Subject, facts: &Facts<'_>) -> bool {
         let opcode = match self.opcode {
             RuleOpcode::Any => true,
             RuleOpcode::Text => subject.opcode == Opcode::Text,
@@ -54,6 +54,6 @@ impl Rule {
         opcode
             && self.directions[subject.facts.direction.index()]
             && payload.is_none_or(|payload| payload.is_match(&subject.payload))
-            && self.when.means(&flow.facts, subject.message())
+            && self.when.means(facts)
     }
 }

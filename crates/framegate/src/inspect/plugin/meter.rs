@@ -5,15 +5,17 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use starlark::codemap::FileSpanRef;
 use starlark::eval::{BeforeStmtFuncDyn, Evaluator};
 use starlark::values::Heap;
 
+use super::timer::Timer;
+
 /// How deep calls of functions may be nested. Each takes some KiB of the thread's own stack.
 pub(super) const CALL_STACK_MAX: usize = 50;
-/// The clock is read every so many statements: it costs more than many a statement.
+/// The clocks are read every so many statements: they cost more than many a statement.
 const STATEMENTS_PER_READING: u32 = 32;
 
 /// The limits of one call.
@@ -27,7 +29,7 @@ pub(super) struct Limits {
 /// A limit that stopped a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// `time_ms`: it took too long.
+    /// `time_ms`: it took too much of the processor's time.
     Time,
     /// `ticks_max`: too many rounds of loops and calls of functions.
     Ticks,
@@ -68,7 +70,7 @@ struct Meter {
     /// Of what the interpreter's heap does not count: the content of `bytes`.
     outside: Cell<usize>,
     range_max: Cell<usize>,
-    deadline: Cell<Option<Instant>>,
+    timer: Cell<Timer>,
     statements: Cell<u32>,
     stopped: Cell<Option<Limit>>,
 }
@@ -79,7 +81,7 @@ thread_local! {
             memory_bytes: Cell::new(0),
             outside: Cell::new(0),
             range_max: Cell::new(0),
-            deadline: Cell::new(None),
+            timer: Cell::new(Timer::new(Duration::ZERO)),
             statements: Cell::new(0),
             stopped: Cell::new(None),
         }
@@ -94,9 +96,7 @@ pub(super) fn start(limits: Limits) {
         // A list of it would take eight bytes a number, and a loop over it a tick.
         let ticks = usize::try_from(limits.ticks_max).unwrap_or(usize::MAX);
         meter.range_max.set(ticks.min(limits.memory_bytes / 16));
-        meter
-            .deadline
-            .set(Instant::now().checked_add(Duration::from_millis(limits.time_ms)));
+        meter.timer.set(Timer::new(Duration::from_millis(limits.time_ms)));
         meter.statements.set(0);
         meter.stopped.set(None);
     });
@@ -162,9 +162,11 @@ pub(super) fn check(heap: Heap<'_>) -> starlark::Result<()> {
 
 /// Whether the time is used up.
 pub(super) fn check_time() -> starlark::Result<()> {
-    METER.with(|meter| match meter.deadline.get() {
-        Some(deadline) if Instant::now() > deadline => Err(stop(Limit::Time)),
-        _ => Ok(()),
+    METER.with(|meter| {
+        let mut timer = meter.timer.get();
+        let up = timer.is_up();
+        meter.timer.set(timer);
+        if up { Err(stop(Limit::Time)) } else { Ok(()) }
     })
 }
 

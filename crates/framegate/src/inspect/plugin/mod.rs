@@ -13,6 +13,7 @@ mod guard;
 mod globals;
 mod call;
 mod meter;
+mod timer;
 mod measure;
 #[expect(
     unsafe_code,

@@ -7,7 +7,7 @@ use super::patterns::Patterns;
 use super::presets::{self, Confirm, PRESETS};
 use super::rule::{Action, Found, Ids, InputRuleSpec, InputSpec, RuleError};
 use super::unescape::{between_quotes, each_level, undo};
-use crate::query::{Filter, FlowFacts, MessageFacts, Use};
+use crate::query::{Facts, Filter, FlowFacts, MessageFacts, Use};
 
 /// The rules of the safety filter. Cheap to clone; the clones share everything.
 #[derive(Clone, Debug)]
@@ -78,10 +78,10 @@ impl InputRules {
 
     /// The first rule that blocks, or else the first that logs, in the order of presets and then rules.
     pub(crate) fn check(&self, flow: &FlowFacts<'_>, message: MessageFacts<'_>) -> Option<Found> {
+        let facts = Facts::new(flow, message);
         let mut search = Search {
             rules: &self.0,
-            flow,
-            message,
+            facts,
             best: None,
         };
         search.ask_conditions();
@@ -117,8 +117,7 @@ type Rank = (bool, usize);
 
 struct Search<'a> {
     rules: &'a Rules,
-    flow: &'a FlowFacts<'a>,
-    message: MessageFacts<'a>,
+    facts: Facts<'a>,
     best: Option<(Rank, Found)>,
 }
 
@@ -184,7 +183,7 @@ impl Search<'_> {
         }
         let Some(matched_on) = holds() else { return };
         if let Some((filter, _)) = &rule.when
-            && !filter.means(self.flow, self.message)
+            && !filter.means(&self.facts)
         {
             return;
         }

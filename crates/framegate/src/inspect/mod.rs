@@ -23,6 +23,8 @@ mod safety;
 mod plugin;
 mod rewrite;
 mod intercept;
+#[cfg(test)]
+mod samples;
 
 pub(crate) use chain::Chain;
 pub use intercept::{AnswerError, Desk, HeldMessage, Reply};

@@ -153,7 +153,8 @@ impl Conversation {
             let full = READ.with_borrow_mut(|read| self.relay(cx, read));
             // What the session hears from others than the peers may let more be read.
             let heard = !full && self.hear_judges(cx);
-            if !heard && (!self.keep_time(cx) || full) {
+            let ticked = self.keep_time(cx);
+            if full || !(heard || ticked) {
                 break full;
             }
         };

@@ -230,13 +230,20 @@ fn a_gate_can_be_shut_on_a_living_connection() {
     );
 }
 
-#[test]
-fn as_much_as_may_be_held_is_asked_for_and_no_more() {
+/// A stage on which somebody judges what the client says, and so much of it may be held.
+fn holding(held_max: usize, held_bytes_max: usize) -> Stage {
     let mut stage = plain(Config {
-        held_max: 2,
+        held_max,
+        held_bytes_max,
         ..config()
     });
     stage.gate(Direction::Send, Gate::Judge);
+    stage
+}
+
+#[test]
+fn as_much_as_may_be_held_is_asked_for_and_no_more() {
+    let mut stage = holding(2, 1 << 20);
     stage.says(Client, &text(Client, "1"));
     assert!(stage.session.wants(Client));
     stage.says(Client, &text(Client, "2"));
@@ -250,12 +257,7 @@ fn no_more_is_taken_of_one_read_than_may_be_held() {
     let all = (0..9).map(|number| text(Client, &number.to_string()));
     let read = all.clone().collect::<Vec<_>>().concat();
     for (held_max, held_bytes_max, held) in [(2, 1 << 20, 2), (1_000, 20, 3), (1, 1, 1)] {
-        let mut stage = plain(Config {
-            held_max,
-            held_bytes_max,
-            ..config()
-        });
-        stage.gate(Direction::Send, Gate::Judge);
+        let mut stage = holding(held_max, held_bytes_max);
         // In one read with its end cut off: what came of the last header is not taken either.
         stage
             .says(Client, &read[..read.len() - 1])
@@ -271,11 +273,7 @@ fn no_more_is_taken_of_one_read_than_may_be_held() {
 
 #[test]
 fn pings_behind_a_held_message_are_held_to_the_limit_and_pass_all_the_same() {
-    let mut stage = plain(Config {
-        held_max: 4,
-        ..config()
-    });
-    stage.gate(Direction::Send, Gate::Judge);
+    let mut stage = holding(4, 1 << 20);
     let pings = frame(Client, true, 0, 9, b"").repeat(1_000);
     let read = [text(Client, "one"), pings.clone(), text(Client, "two")].concat();
     let mut out = Vec::new();
@@ -289,11 +287,7 @@ fn pings_behind_a_held_message_are_held_to_the_limit_and_pass_all_the_same() {
 
 #[test]
 fn a_close_lets_go_what_was_not_taken() {
-    let mut stage = plain(Config {
-        held_max: 1,
-        ..config()
-    });
-    stage.gate(Direction::Send, Gate::Judge);
+    let mut stage = holding(1, 1 << 20);
     let answer = close(Client, 1001, "");
     stage.says(Client, &[text(Client, "one"), text(Client, "two"), answer].concat());
     stage.close(Reason::Drain);

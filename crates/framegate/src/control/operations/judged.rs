@@ -30,9 +30,10 @@ pub(super) fn held(mut call: Call) -> Work {
 fn shown(judges: &Judges) -> Vec<HeldMessage> {
     let mut held = judges.desk().list();
     if let Some(redactor) = judges.recorded() {
-        let is_text = |message: &&mut HeldMessage| message.opcode != Opcode::Binary;
-        let texts = held.iter_mut().filter(is_text);
-        for message in texts.filter(|message| message.direction == Direction::Receive) {
+        let server_texts = held
+            .iter_mut()
+            .filter(|message| message.direction == Direction::Receive && message.opcode != Opcode::Binary);
+        for message in server_texts {
             if let Some(redacted) = redactor.redact(&message.payload) {
                 message.payload = Arc::new(redacted.text);
             }

@@ -5,13 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
 
-use wire::session::Facts;
-
+use super::super::samples;
 use super::*;
-use crate::flow::FlowId;
-use crate::flow::Protocol;
-use crate::flow::{FlowType, Opening};
-use crate::query::FlowFacts;
 
 /// What the judges were asked, and what the slow one is to say.
 #[derive(Default)]
@@ -76,23 +71,6 @@ impl Trial {
     /// `first`, a slow judge, `last`, and `first` again for what has changed.
     fn new() -> Self {
         let court = Rc::<RefCell<Court>>::default();
-        let opening = Opening {
-            protocol: Protocol::WebSocket,
-            flow_type: FlowType::Bidirectional,
-            started_at: Timestamp(0),
-            url: "ws://example.com/".to_owned(),
-            subprotocol: None,
-            extensions: None,
-            mode: "regular".to_owned(),
-            client_addr: "127.0.0.1:1".to_owned(),
-            server_addr: None,
-            tls: None,
-        };
-        let flow = JudgedFlow {
-            id: FlowId(1),
-            facts: FlowFacts::open(std::borrow::Cow::Owned(opening)),
-            message_bytes_max: 10,
-        };
         let judges: Vec<Box<dyn Judge>> = vec![
             Box::new(Plain("first", Rc::clone(&court))),
             Box::new(Slow(Rc::clone(&court))),
@@ -101,7 +79,7 @@ impl Trial {
         let place = |judge, if_changed| Place { judge, if_changed };
         let send = vec![place(0, false), place(1, false), place(2, false), place(0, true)];
         Self {
-            chain: Chain::new(flow, judges, [send, vec![place(0, false)]]),
+            chain: Chain::new(samples::flow(10), judges, [send, vec![place(0, false)]]),
             court,
             next: 0,
         }
@@ -110,17 +88,7 @@ impl Trial {
     fn comes(&mut self, direction: Direction, text: &str) -> Option<(u64, Verdict)> {
         let ticket = Ticket(self.next);
         self.next += 1;
-        let facts = Facts {
-            direction,
-            sequence: 2,
-            opcode: Opcode::Text,
-            compressed: false,
-            masked: true,
-            frames: 1,
-            wire_bytes: 0,
-            payload_bytes: text.len() as u64,
-            violation: None,
-        };
+        let facts = samples::text(direction, text.len() as u64);
         let payload = Arc::new(text.as_bytes().to_vec());
         let decided = self.chain.inspect(Inspect { ticket, facts, payload }, Timestamp(0));
         decided.map(|(ticket, verdict)| (ticket.0, verdict))

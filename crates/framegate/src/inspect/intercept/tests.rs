@@ -2,36 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::borrow::Cow;
 use std::task::Waker;
 
 use wire::frame::Opcode;
-use wire::session::Facts as Came;
 
+use super::super::samples;
 use super::*;
 use crate::config::InterceptRule;
-use crate::flow::{FlowId, FlowType, Opening, Protocol};
-use crate::query::FlowFacts;
-
-fn flow() -> JudgedFlow {
-    let opening = Opening {
-        protocol: Protocol::WebSocket,
-        flow_type: FlowType::Bidirectional,
-        started_at: Timestamp(0),
-        url: "ws://example.com/".to_owned(),
-        subprotocol: None,
-        extensions: None,
-        mode: "regular".to_owned(),
-        client_addr: "127.0.0.1:1".to_owned(),
-        server_addr: None,
-        tls: None,
-    };
-    JudgedFlow {
-        id: FlowId(1),
-        facts: FlowFacts::open(Cow::Owned(opening)),
-        message_bytes_max: 100,
-    }
-}
 
 /// Holds these messages, as 1 and so on.
 fn holding(tickets: &[Ticket]) -> (Intercept, Arc<Desk>) {
@@ -45,23 +22,13 @@ fn holding(tickets: &[Ticket]) -> (Intercept, Arc<Desk>) {
     for ticket in tickets {
         let subject = Subject {
             ticket: *ticket,
-            facts: Came {
-                direction: Direction::Send,
-                sequence: 2,
-                opcode: Opcode::Text,
-                compressed: false,
-                masked: true,
-                frames: 1,
-                wire_bytes: 0,
-                payload_bytes: 2,
-                violation: None,
-            },
+            facts: samples::text(Direction::Send, 2),
             at: Timestamp(0),
             opcode: Opcode::Text,
             payload: Arc::new(b"hi".to_vec()),
             changed: false,
         };
-        let answer = intercept.judge(&flow(), &subject, &mut Decision::default());
+        let answer = intercept.judge(&samples::flow(100), &subject, &mut Decision::default());
         assert!(matches!(answer, Answer::Later));
     }
     (intercept, desk)

@@ -1,7 +1,6 @@
 //! The common case in few steps: whole messages of one frame each, with nothing unusual about them. Whatever is unusual
 //! goes the long way, in `super`; both ways come to the same.
 
-use super::super::gate::Hold;
 use super::super::output::{Entry, Facts, Fate, Output, Payload, Recorded, Span};
 use super::super::{Agreed, Cx};
 use super::{Frame, Half, Stop};
@@ -55,8 +54,8 @@ impl Half {
         let most = cx.config.frame_bytes_max.min(cx.config.message_bytes_max);
         while let Some((head, start, end)) = self.whole_message(input, at, most, cx.agreed) {
             let compressed = head.rsv & RSV1 != 0 && cx.agreed.deflate.is_some();
-            let may = |hold: &&mut Box<Hold>| !compressed && hold.wants(cx.config);
-            let Some(hold) = self.hold.as_mut().filter(may) else {
+            let hold = self.hold.as_mut();
+            let Some(hold) = hold.filter(|hold| !compressed && hold.wants(cx.config)) else {
                 break;
             };
             hold.head(&head, &input[at..start], true);

@@ -17,8 +17,8 @@ pub struct Config {
     pub message_bytes_max: u64,
     /// Inflated to compressed size of one message; see [`crate::deflate::Caps::ratio_max`].
     pub inflate_ratio_max: u32,
-    /// How many messages of one direction may wait for a verdict, or behind one that waits. As many of the proxy's own may
-    /// wait for the end of a fragmented message.
+    /// How many messages of one direction may wait for a verdict, or behind one that waits, and at most an empty one more
+    /// that interrupted the last of them. As many of the proxy's own may wait for the end of a fragmented message.
     pub held_max: usize,
     /// How many bytes of one direction may wait, before nothing more is taken; the message that goes beyond it is
     /// still taken to its end. As many bytes of the proxy's own may wait, or one longer message.

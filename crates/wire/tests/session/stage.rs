@@ -93,6 +93,8 @@ pub struct Stage {
     pub said: [Vec<u8>; 2],
     /// What each peer has said and the session has not taken.
     pub unread: [Vec<u8>; 2],
+    /// The session has once not taken all that was said.
+    pub had_unread: bool,
     /// What each peer has got: client, server.
     pub got: [Vec<u8>; 2],
     pub finished: [bool; 2],
@@ -119,6 +121,7 @@ impl Stage {
             now: 0,
             said: Default::default(),
             unread: Default::default(),
+            had_unread: false,
             got: Default::default(),
             finished: [false; 2],
             aborted: [false; 2],
@@ -158,6 +161,7 @@ impl Stage {
         self.session.pass_by(&mut out);
         self.take(out, &[]);
         self.unread[from.index()] = read.split_off(taken);
+        self.had_unread |= !self.unread[from.index()].is_empty();
     }
 
     /// Says again what was not taken and is wanted now.

@@ -141,6 +141,10 @@ impl Half {
                 let head_len = usize::from(head.head_len);
                 self.head_passes(&head, if stashed { None } else { Some(&input[at - head_len..at]) }, cx);
             }
+            // A frame that interrupts a message has ended it, and that may have been the last that may wait.
+            if self.frame.is_some_and(|frame| frame.left > 0) && !self.wants(cx.config) {
+                return Ok(at);
+            }
             let Some(frame) = &mut self.frame else { continue };
             let take = usize::try_from(frame.left).unwrap_or(usize::MAX).min(input.len() - at);
             frame.left -= take as u64;

@@ -3,19 +3,10 @@
 use toml::Value;
 
 use super::error::{Problem, nearest};
-use super::later;
 use super::rows;
 use super::schema::{Form, Kind, Setting};
 use super::settings::SECTIONS;
 use super::sources::{Entry, Given, shorten};
-
-/// What became of an entry that is in order.
-pub(super) enum Checked {
-    /// A setting has a value; `None` unsets it.
-    Setting(&'static Setting, Option<Value>),
-    /// It asks for nothing, of a part that is not in this version.
-    Nothing,
-}
 
 /// Every setting, in the order of the reference.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
@@ -27,21 +18,15 @@ pub(super) fn find(key: &str) -> Option<&'static Setting> {
     all().find(|setting| setting.key == key)
 }
 
-/// Finds the entry's setting and reads the value as that one wants it.
-pub(super) fn entry(entry: &Entry) -> Result<Checked, Vec<Problem>> {
+/// Finds the entry's setting and reads the value as that one wants it; `None` unsets it.
+pub(super) fn entry(entry: &Entry) -> Result<(&'static Setting, Option<Value>), Vec<Problem>> {
     let problem = |what: String| vec![entry.problem(what)];
-    let Some(setting) = find(&entry.key) else {
-        return match later::find(&entry.key, &entry.given) {
-            Some(later::Found::AsDefault) => Ok(Checked::Nothing),
-            Some(later::Found::Other) => Err(problem("this setting is not in this version".to_owned())),
-            None => Err(problem(unknown(&entry.key))),
-        };
-    };
+    let setting = find(&entry.key).ok_or_else(|| problem(unknown(&entry.key)))?;
     let value = match setting.kind {
         Kind::Rows(rows) => rows::read(setting, rows, entry).map(Some)?,
         _ => value(setting, &entry.given).map_err(problem)?,
     };
-    Ok(Checked::Setting(setting, value))
+    Ok((setting, value))
 }
 
 /// Reads a value as the setting wants it; `None` unsets it. Not for lists of tables.
@@ -85,14 +70,14 @@ fn read(kind: Kind, given: &Given) -> Result<Option<Value>, Option<String>> {
                 Err(None)
             }
         }
-        Kind::MaybeWord(_) if text(given)?.is_empty() => Ok(None),
-        Kind::Word(words) | Kind::MaybeWord(words) => match text(given)? {
+        Kind::Maybe(_) if text(given).is_ok_and(|text| text.is_empty()) => Ok(None),
+        Kind::Maybe(kind) => read(*kind, given),
+        Kind::Word(words) => match text(given)? {
             word if words.contains(&word.as_str()) => Ok(Some(Value::String(word))),
             _ => Err(None),
         },
         Kind::Words(words) => some_of(words, list(given)?).map(Some).map_err(Some),
-        Kind::MaybeText(_) if text(given)?.is_empty() => Ok(None),
-        Kind::Text(form) | Kind::MaybeText(form) => Ok(Some(checked(form, &text(given)?)?)),
+        Kind::Text(form) => Ok(Some(checked(form, &text(given)?)?)),
         Kind::List(form) => {
             let items = list(given)?.into_iter().map(|item| checked(form, &item));
             Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))

@@ -439,7 +439,6 @@ mod tests {
     fn what_is_not_in_this_version_is_said_to_be_so() {
         for (line, says) in [
             ("export --format pcapng", "pcapng is not in this version"),
-            ("run --mode gateway@:4000", "gateway@ADDR is not in this version"),
             ("run --mode socks5@:4000", "socks5@ADDR is not in this version"),
             ("mcp", "unrecognized subcommand 'mcp'"),
             ("messages seven", "number of a flow"),

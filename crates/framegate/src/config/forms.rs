@@ -3,8 +3,9 @@
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::mode::{Mode, parse_addr};
+use super::mode::{Mode, Upstream, parse_addr};
 use super::schema::Form;
+use super::terms::{HookUrl, field, is_token};
 use crate::query::{self, Filter, Use};
 use crate::tls::HostPatterns;
 
@@ -142,4 +143,101 @@ pub(super) const ANY_TEXT: Form = Form {
     what: "a text",
     check: |text| Ok(text.to_owned()),
     private: false,
+};
+
+/// Whose word something is.
+pub(super) const NETWORK: Form = Form {
+    what: "an address or a network, such as \"192.0.2.7\" or \"10.0.0.0/8\"",
+    check: |text| {
+        let address = text.parse::<std::net::IpAddr>().is_ok() || text.parse::<ipnet::IpNet>().is_ok();
+        address
+            .then(|| text.to_owned())
+            .ok_or_else(|| "that is neither".to_owned())
+    },
+    private: false,
+};
+
+/// What a proxy shows that it is the one in front, or nothing.
+pub(super) const SECRET_HEADER: Form = Form {
+    what: "a header field, \"name: value\", or nothing",
+    check: |text| match text {
+        "" => Ok(String::new()),
+        _ => match field(text)? {
+            (_, value) if value.is_empty() => Err("its value is empty".to_owned()),
+            (name, value) => Ok(format!("{name}: {value}")),
+        },
+    },
+    private: true,
+};
+
+/// A field of a hook's requests.
+pub(super) const HOOK_HEADER: Form = Form {
+    what: "a header field, \"name: value\"",
+    check: |text| field(text).map(|(name, value)| format!("{name}: {value}")),
+    private: true,
+};
+
+/// The name of a method, of a header field or of a subprotocol.
+pub(super) const TOKEN: Form = Form {
+    what: "a token, as names of methods and header fields are",
+    check: |text| {
+        is_token(text)
+            .then(|| text.to_owned())
+            .ok_or_else(|| "that is none".to_owned())
+    },
+    private: false,
+};
+
+/// What the paths of requests begin with.
+pub(super) const PATH: Form = Form {
+    what: "a path, such as \"/chat\"",
+    check: |text| match text.strip_prefix('/') {
+        Some(rest)
+            if rest
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#') =>
+        {
+            Ok(text.to_owned())
+        }
+        Some(_) => Err("it has a character that no path has".to_owned()),
+        None => Err("it does not begin with a slash".to_owned()),
+    },
+    private: false,
+};
+
+/// Where connections lead.
+pub(super) const UPSTREAM: Form = Form {
+    what: "a WebSocket server, such as \"ws://127.0.0.1:9000\" or \"wss://example.com\"",
+    check: |text| match text.parse::<Upstream>() {
+        Ok(upstream) if upstream.path.is_empty() => Ok(text.to_owned()),
+        Ok(_) => Err("it has a path; the client's is taken".to_owned()),
+        Err(error) => Err(error.to_string()),
+    },
+    private: false,
+};
+
+/// Where a hook is.
+pub(super) const HOOK_URL: Form = Form {
+    what: "the URL of a hook, such as \"http://127.0.0.1:8000/inspect\"",
+    check: |text| text.parse::<HookUrl>().map(|_| text.to_owned()),
+    private: false,
+};
+
+/// What requests to hooks are signed with, or nothing.
+pub(super) const SIGNING_KEY: Form = Form {
+    what: "whsec_ and the base64 of 24 to 64 bytes, or nothing",
+    check: |text| {
+        use base64::Engine as _;
+        if text.is_empty() {
+            return Ok(String::new());
+        }
+        let key = text.strip_prefix("whsec_").ok_or("it does not begin with whsec_")?;
+        let key = base64::engine::general_purpose::STANDARD.decode(key);
+        match key.map(|key| key.len()) {
+            Ok(24..=64) => Ok(text.to_owned()),
+            Ok(len) => Err(format!("its key has {len} bytes")),
+            Err(_) => Err("what follows is no base64".to_owned()),
+        }
+    },
+    private: true,
 };

@@ -10,9 +10,11 @@ mod rows;
 mod rules;
 mod settings;
 mod words;
+mod reach;
+mod terms;
+mod fields;
 mod sources;
 mod check;
-mod later;
 mod error;
 mod show;
 mod reference;
@@ -23,20 +25,23 @@ use std::path::Path;
 
 pub(crate) use error::nearest;
 pub use error::{ConfigError, Problem};
+pub use fields::{FieldError, FieldReach, is_gateway_field};
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
+pub use reach::Reach;
 pub use reference::reference_markdown;
 pub use schema::{Column, Form, Kind, Rows, Section, Setting};
 pub use settings::{
-    InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record, RewriteRule, SECTIONS,
-    SafetyInput, SafetyOutput, Settings, Store, Tls, Wire,
+    Gateway, Hook, InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record,
+    RewriteRule, RouteRow, SECTIONS, SafetyInput, SafetyOutput, Settings, Store, Tls, Wire,
 };
 pub use sources::Origin;
+pub(crate) use terms::field;
+pub use terms::{HookTerms, HookUrl, Terms};
 pub use words::{
-    ApplyTo, LogFormat, LogLevel, OnError, OnFull, OnHold, OnPluginError, Profile, RuleDirection, RuleOpcode,
-    SafetyAction, Violations,
+    ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
+    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, Violations,
 };
 
-use check::Checked;
 use sources::Entry;
 
 /// The effective settings, and where each came from.
@@ -59,7 +64,7 @@ impl Loaded {
 }
 
 /// Merges the sources: `sets` (each `KEY=VALUE`, a later one goes before an earlier one), then the environment's
-/// `FRAMEGATE_SECTION__NAME` variables, then the file, then the defaults.
+/// `FRAMEGATE_SECTION__NAME` variables, then the file, then the environment's `WSPROXY_` variables, then the defaults.
 ///
 /// # Errors
 /// Everything that is wrong with any of them: a file that cannot be read or is not TOML, an unknown setting, a value of
@@ -71,12 +76,12 @@ pub fn load(
 ) -> Result<Loaded, ConfigError> {
     let variables: Vec<(String, String)> = env.collect();
     let mut problems = Vec::new();
-    let mut entries = Vec::new();
+    let mut entries = sources::gateway_environment(&variables);
     match file.map(sources::file).transpose() {
         Ok(found) => entries.extend(found.unwrap_or_default()),
         Err(found) => problems.extend(found),
     }
-    entries.extend(sources::environment(variables.iter().cloned()));
+    entries.extend(sources::environment(variables.into_iter()));
     for set in sets {
         match sources::set(set) {
             Ok(entry) => entries.push(entry),
@@ -84,7 +89,7 @@ pub fn load(
         }
     }
     let loaded = merge(&entries, problems)?;
-    let warnings = warnings(&loaded.settings, &variables);
+    let warnings = warnings(&loaded.settings);
     Ok(Loaded { warnings, ..loaded })
 }
 
@@ -92,7 +97,7 @@ pub fn load(
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| {
         let name = name.to_str()?;
-        let ours = name.starts_with("FRAMEGATE_") || name == GATEWAY_PORT;
+        let ours = name.starts_with("FRAMEGATE_") || name.starts_with("WSPROXY_");
         ours.then(|| (name.to_owned(), value.to_string_lossy().into_owned()))
     })
 }
@@ -123,20 +128,16 @@ pub fn proxy_variables() -> Vec<(String, String)> {
     variables
 }
 
-/// The variable that asks for a gateway door.
-const GATEWAY_PORT: &str = "WSPROXY_PORT";
-
 /// Lays the entries over the defaults, later ones over earlier ones.
 fn merge(entries: &[Entry], mut problems: Vec<Problem>) -> Result<Loaded, ConfigError> {
     let mut origins = BTreeMap::new();
     let mut table = toml::Table::new();
     for entry in entries {
         match check::entry(entry) {
-            Ok(Checked::Setting(setting, value)) => {
+            Ok((setting, value)) => {
                 place(&mut table, setting, value);
                 origins.insert(setting.key, entry.origin.clone());
             }
-            Ok(Checked::Nothing) => {}
             Err(found) => problems.extend(found),
         }
     }
@@ -191,12 +192,13 @@ fn place(table: &mut toml::Table, setting: &Setting, value: Option<toml::Value>)
     };
 }
 
-fn warnings(settings: &Settings, variables: &[(String, String)]) -> Vec<String> {
+fn warnings(settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
     for mode in &settings.listen.modes {
         if !mode.addr().ip().is_loopback() {
             let who = match mode {
                 Mode::Regular { .. } => "whoever reaches it can use this machine to reach others",
+                Mode::Gateway { .. } => "whoever reaches it reaches what routes lead to",
                 Mode::Reverse { .. } => "whoever reaches it reaches the server behind it",
             };
             warnings.push(format!("{mode} listens beyond this machine: {who}, and is recorded"));
@@ -214,14 +216,6 @@ fn warnings(settings: &Settings, variables: &[(String, String)]) -> Vec<String> 
              may read it otherwise than the rule does"
                 .to_owned(),
         );
-    }
-    if variables
-        .iter()
-        .any(|(name, value)| name == GATEWAY_PORT && !value.is_empty())
-    {
-        warnings.push(format!(
-            "{GATEWAY_PORT} is set, but the gateway door is not in this version: it does not open"
-        ));
     }
     warnings
 }

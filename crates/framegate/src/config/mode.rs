@@ -17,6 +17,11 @@ pub enum Mode {
         /// Where it listens. Port 0: a free one.
         addr: SocketAddr,
     },
+    /// Whoever is in front says where each connection goes, or a route does.
+    Gateway {
+        /// Where it listens. Port 0: a free one.
+        addr: SocketAddr,
+    },
     /// It stands in front of one server.
     Reverse {
         /// That server.
@@ -31,15 +36,16 @@ impl Mode {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         match self {
-            Self::Regular { addr } | Self::Reverse { addr, .. } => *addr,
+            Self::Regular { addr } | Self::Gateway { addr } | Self::Reverse { addr, .. } => *addr,
         }
     }
 
-    /// The word that stands for the kind of door, as flows carry it: `regular`, `reverse`.
+    /// The word that stands for the kind of door, as flows carry it: `regular`, `gateway`, `reverse`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Regular { .. } => "regular",
+            Self::Gateway { .. } => "gateway",
             Self::Reverse { .. } => "reverse",
         }
     }
@@ -49,6 +55,7 @@ impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Regular { addr } => write!(f, "regular@{addr}"),
+            Self::Gateway { addr } => write!(f, "gateway@{addr}"),
             Self::Reverse { url, addr } => write!(f, "reverse:{url}@{addr}"),
         }
     }
@@ -63,7 +70,9 @@ impl FromStr for Mode {
             "regular" => Ok(Self::Regular {
                 addr: parse_addr(addr)?,
             }),
-            "gateway" => Err(ModeError::Later("gateway")),
+            "gateway" => Ok(Self::Gateway {
+                addr: parse_addr(addr)?,
+            }),
             "socks5" => Err(ModeError::Later("socks5")),
             _ => {
                 let url = kind.strip_prefix("reverse:").ok_or(ModeError::Shape)?.parse()?;
@@ -161,10 +170,10 @@ impl FromStr for Upstream {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModeError {
     /// It is not written as any door is.
-    #[error("expected regular@ADDR or reverse:URL@ADDR, such as regular@127.0.0.1:8080")]
+    #[error("expected regular@ADDR, gateway@ADDR or reverse:URL@ADDR, such as regular@127.0.0.1:8080")]
     Shape,
     /// The kind of door exists in name only.
-    #[error("{0}@ADDR is not in this version; there are regular@ADDR and reverse:URL@ADDR")]
+    #[error("{0}@ADDR is not in this version; there are regular@ADDR, gateway@ADDR and reverse:URL@ADDR")]
     Later(&'static str),
     /// The address cannot be read.
     #[error(
@@ -175,7 +184,7 @@ pub enum ModeError {
     #[error("cannot use the URL {0:?}: {1}")]
     Url(String, &'static str),
     /// The server's URL holds a user name.
-    #[error("the URL of a reverse door cannot hold a user name or a password")]
+    #[error("a URL cannot hold a user name or a password")]
     UserInfo,
 }
 
@@ -238,6 +247,7 @@ mod tests {
         for text in [
             "regular@127.0.0.1:8080",
             "regular@[::1]:0",
+            "gateway@127.0.0.1:4000",
             "reverse:http://example.com@127.0.0.1:9000",
             "reverse:https://example.com:8443/a/b@0.0.0.0:443",
             "reverse:http://[::1]:81/@x@127.0.0.1:9000",
@@ -291,7 +301,6 @@ mod tests {
             ("regular", "expected regular@ADDR"),
             ("", "expected regular@ADDR"),
             ("regular:http://h@:1", "expected regular@ADDR"),
-            ("gateway@:4000", "gateway@ADDR is not in this version"),
             ("socks5@:1080", "socks5@ADDR is not in this version"),
             ("regular@nowhere", "\"nowhere\""),
             ("reverse:example.com@:1", "no scheme"),

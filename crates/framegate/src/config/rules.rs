@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::forms::ID;
 use super::rows::{Row, Wrong};
-use super::settings::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule};
+use super::settings::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, RouteRow};
 use crate::query;
 
 impl Row for InputRule {
@@ -80,6 +80,25 @@ impl Row for RewriteRule {
             (None, Some(_), None) | (None, None, Some(_)) => Ok(()),
             (None, None, None) => whole("needs one of pattern, literal and json: it would replace nothing"),
             _ => whole("has more than one of pattern, literal and json: make a row of each"),
+        }
+    }
+}
+
+impl Row for RouteRow {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn complete(&mut self, place: usize, _: &toml::Table) -> Result<(), Wrong> {
+        if self.id.is_empty() {
+            self.id = place.to_string();
+        }
+        match self.upstream.is_empty() {
+            true => Err(Wrong {
+                column: Some("upstream"),
+                what: "is empty: it would lead nowhere".to_owned(),
+            }),
+            false => Ok(()),
         }
     }
 }

@@ -36,14 +36,12 @@ pub enum Kind {
     Number(i64, i64),
     /// One of these words.
     Word(&'static [&'static str]),
-    /// One of these words, or unset, which the empty text stands for.
-    MaybeWord(&'static [&'static str]),
     /// Some of these words, in any order, none of them twice.
     Words(&'static [&'static str]),
     /// A text.
     Text(Form),
-    /// A text, or unset, which the empty text stands for.
-    MaybeText(Form),
+    /// One of the others, or unset, which the empty text stands for.
+    Maybe(&'static Kind),
     /// A list of texts.
     List(Form),
     /// A list of tables.
@@ -85,13 +83,13 @@ impl Setting {
     /// Whether the value may hold a password, so that no message repeats it.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        matches!(self.kind, Kind::Text(form) | Kind::MaybeText(form) | Kind::List(form) if form.private)
+        self.kind.is_private()
     }
 
     /// The unit that the name carries, for a number.
     #[must_use]
     pub fn unit(&self) -> Option<&'static str> {
-        if !matches!(self.kind, Kind::Number(..)) {
+        if !matches!(self.kind, Kind::Number(..) | Kind::Maybe(Kind::Number(..))) {
             return None;
         }
         self.key.split(['.', '_']).find_map(|part| match part {
@@ -105,19 +103,32 @@ impl Setting {
     /// What the setting takes, as an error message and the reference say it.
     #[must_use]
     pub fn expected(&self) -> String {
-        match self.kind {
-            Kind::Flag => "true or false".to_owned(),
-            Kind::Number(min, max) => {
-                let of = self.unit().map(|unit| format!(" of {unit}")).unwrap_or_default();
+        self.kind.expected(self.unit())
+    }
+}
+
+impl Kind {
+    fn is_private(self) -> bool {
+        match self {
+            Self::Text(form) | Self::List(form) => form.private,
+            Self::Maybe(kind) => kind.is_private(),
+            _ => false,
+        }
+    }
+
+    fn expected(self, unit: Option<&str>) -> String {
+        match self {
+            Self::Flag => "true or false".to_owned(),
+            Self::Number(min, max) => {
+                let of = unit.map(|unit| format!(" of {unit}")).unwrap_or_default();
                 format!("a whole number{of} from {min} to {max}")
             }
-            Kind::Word(words) => one_of(words),
-            Kind::MaybeWord(words) => format!("{}, or \"\" for none", one_of(words)),
-            Kind::Words(words) => format!("a list, each {}", one_of(words)),
-            Kind::Text(form) => form.what.to_owned(),
-            Kind::MaybeText(form) => format!("{}, or \"\" for none", form.what),
-            Kind::List(form) => format!("a list, each {}", form.what),
-            Kind::Rows(rows) => {
+            Self::Word(words) => one_of(words),
+            Self::Words(words) => format!("a list, each {}", one_of(words)),
+            Self::Text(form) => form.what.to_owned(),
+            Self::Maybe(kind) => format!("{}, or \"\" for none", kind.expected(unit)),
+            Self::List(form) => format!("a list, each {}", form.what),
+            Self::Rows(rows) => {
                 let names: Vec<&str> = rows.columns.iter().map(|column| column.setting.key).collect();
                 format!("a list of tables with {}", names.join(", "))
             }

@@ -10,14 +10,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::forms::{
-    ADDR, ANY_TEXT, DOOR, FILTER, HOST_PATTERN, ID, JSON_PATH, PEM_FILE, PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING,
-    STORE_URL,
+    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, PATH, PEM_FILE,
+    PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
 };
 use super::mode::Mode;
-use super::schema::Kind::{Flag, List, MaybeText, MaybeWord, Number, Text, Word, Words};
+use super::schema::Kind::{Flag, List, Maybe, Number, Text, Word, Words};
 use super::words::{
-    ApplyTo, LogFormat, LogLevel, OnError, OnFull, OnHold, OnPluginError, Profile, RuleDirection, RuleOpcode,
-    SafetyAction, Violations,
+    ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
+    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, Violations,
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -96,7 +96,7 @@ super::schema::settings! {
         /// What happens to a peer's violation: `relay` passes the bytes on and flags the record, `close` sends both
         /// peers a Close. Unset, it is `close` where a rule of `safety.input` blocks, since a server could read a
         /// message that breaks the protocol otherwise than the rules did, and `relay` elsewhere.
-        violations: Option<Violations> = None, MaybeWord(&["relay", "close"]);
+        violations: Option<Violations> = None, Maybe(&Word(&["relay", "close"]));
         /// Text messages and close reasons must be UTF-8; otherwise it is a violation (1007).
         validate_utf8: bool = false, Flag;
     }
@@ -134,11 +134,11 @@ super::schema::settings! {
             id: String, Text(ID);
             /// Found anywhere in the payload, unless it is bound with `^` and `$`; `(?i)` at its beginning ignores
             /// case.
-            pattern: Option<String> = None, MaybeText(REGEX);
+            pattern: Option<String> = None, Maybe(&Text(REGEX));
             /// The messages it is for, by what is known before they leave.
-            when: Option<String> = None, MaybeText(FILTER);
+            when: Option<String> = None, Maybe(&Text(FILTER));
             /// Instead of `safety.input.action`.
-            action: Option<SafetyAction> = None, MaybeWord(&["block", "log_only"]);
+            action: Option<SafetyAction> = None, Maybe(&Word(&["block", "log_only"]));
         }
     }
 
@@ -178,7 +178,7 @@ super::schema::settings! {
             path: String, Text(PLUGIN_FILE);
             /// The plugin's name on record and in the log. Unset: the file's name without `.star`. No other plugin has
             /// it.
-            id: String = String::new(), MaybeText(ID);
+            id: String = String::new(), Maybe(&Text(ID));
             /// What happens when a call fails, or goes beyond one of its limits: with `skip` the message goes on as it
             /// was, with `close` the conversation ends. A plugin that has to see every message wants `close`: a peer
             /// may know which messages it fails at.
@@ -215,15 +215,15 @@ super::schema::settings! {
             /// The rule's name. No other rule of the list has it.
             id: String, Text(ID);
             /// The messages it is for, by what is known before they leave.
-            when: Option<String> = None, MaybeText(FILTER);
+            when: Option<String> = None, Maybe(&Text(FILTER));
             /// Which way they go. `client_to_server` is `send`, `server_to_client` is `receive`.
             direction: RuleDirection = RuleDirection::Both, Word(DIRECTIONS);
             /// Found anywhere in the URL of the upgrade.
-            url: Option<String> = None, MaybeText(REGEX);
+            url: Option<String> = None, Maybe(&Text(REGEX));
             /// Text or binary messages.
             opcode: RuleOpcode = RuleOpcode::Any, Word(&["text", "binary", "any"]);
             /// Found anywhere in the payload.
-            payload: Option<String> = None, MaybeText(REGEX);
+            payload: Option<String> = None, Maybe(&Text(REGEX));
         }
     }
     list {
@@ -232,23 +232,147 @@ super::schema::settings! {
         /// what went on.
         "rewrite" => rewrite: Vec<RewriteRule> {
             /// The rule's name on record. Unset: its place in the list, from 1. No other rule has it.
-            id: String = String::new(), MaybeText(ID);
+            id: String = String::new(), Maybe(&Text(ID));
             /// Which way the messages go. `client_to_server` is `send`, `server_to_client` is `receive`.
             direction: RuleDirection = RuleDirection::Both, Word(DIRECTIONS);
             /// The messages it is for, by what is known before they leave.
-            when: Option<String> = None, MaybeText(FILTER);
+            when: Option<String> = None, Maybe(&Text(FILTER));
             /// What is replaced, wherever it is found in the payload.
-            pattern: Option<String> = None, MaybeText(REGEX);
+            pattern: Option<String> = None, Maybe(&Text(REGEX));
             /// A text that is replaced wherever it stands in the payload.
-            literal: Option<String> = None, MaybeText(ANY_TEXT);
+            literal: Option<String> = None, Maybe(&Text(ANY_TEXT));
             /// The place whose value is replaced, in a payload that is JSON, as a filter has it behind `json.`: names,
             /// keys in brackets and quotes, places in brackets.
-            json: Option<String> = None, MaybeText(JSON_PATH);
+            json: Option<String> = None, Maybe(&Text(JSON_PATH));
             /// What stands in its place; it may be empty. With `pattern`, `$1` and `${name}` are its groups, and `$$`
             /// is a dollar. With `json` it is the new value: JSON if it reads as such, or else a text. With `literal`
             /// it is as it stands.
             replacement: String, Text(ANY_TEXT);
         }
+    }
+
+    /// The gateway door: where a connection goes, and who judges it, say `x-wsproxy-*` header fields that the proxy in
+    /// front puts on the upgrade, or else `routes`. What neither says is as it is here.
+    "gateway" => gateway: Gateway {
+        /// Whose `x-wsproxy-*` fields are believed, and whose word on where a client comes from: addresses and networks.
+        /// A request from elsewhere that has such a field gets 403, and nothing is dialled for it.
+        trusted_proxies: Vec<String> = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()], List(NETWORK);
+        /// A field that the proxy in front puts on each request, as `name: value`; one with `x-wsproxy-*` fields and
+        /// without it gets 403. Empty: none is asked for.
+        secret_header: String = String::new(), Text(SECRET_HEADER);
+        /// Which upstreams an `x-wsproxy-upstream` may name: a name stands for itself, an address or a network for
+        /// every name that leads there. Empty: all but link-local addresses and the metadata services of clouds.
+        upstream_allow: Vec<String> = Vec::new(), List(HOST_PATTERN);
+        /// Which hooks an `x-wsproxy-inboundhook` or `-outboundhook` may name, in the same way.
+        hook_allow: Vec<String> = Vec::new(), List(HOST_PATTERN);
+        /// What becomes of a binary message while a hook judges its direction: `close` ends the conversation with 1003,
+        /// `hook` asks the hook about it too, `pass` lets it go unjudged, which is counted. `x-wsproxy-binary`.
+        binary: OnBinary = OnBinary::Close, Word(&["close", "hook", "pass"]);
+        /// Whether the proxy speaks permessage-deflate with a client that offers it. `x-wsproxy-compress`.
+        compress: bool = false, Flag;
+        /// Whether it offers permessage-deflate to the upstream, whatever it speaks with the client.
+        compress_upstream: bool = false, Flag;
+        /// Close 1001 to both peers when neither has sent a byte for so long. 0: never. `x-wsproxy-idletimeout`.
+        idle_ms: u64 = 60_000, Number(0, 365 * DAY_MS);
+        /// One frame's payload, and one message, assembled and inflated; Close 1009 beyond it.
+        /// `x-wsproxy-maxframesize`.
+        message_bytes_max: u64 = 2048, Number(125, 1024 * GIB);
+        /// Text messages must be UTF-8; Close 1007 otherwise. `x-wsproxy-validateutf8`.
+        validate_utf8: bool = false, Flag;
+        /// Whether `X-Forwarded-For`, `-Proto` and `-Host` on the way to the upstream say where the client came from.
+        forwarded: bool = false, Flag;
+    }
+    list {
+        /// Where connections of the gateway door go that no header field sends anywhere. The first route that matches a
+        /// request in everything it says is the one; what a route leaves out is as `gateway` and `hook` have it.
+        "routes" => routes: Vec<RouteRow> {
+            /// The route's name, in the log and in metrics. Unset: its place in the list, from 1. No other has it.
+            id: String = String::new(), Maybe(&Text(ID));
+            /// The `Host` of the request, without its port.
+            host: Option<String> = None, Maybe(&Text(HOST_PATTERN));
+            /// What the path of the request begins with: whole parts of it, so that `/chat` is for `/chat` and
+            /// `/chat/a`, and not for `/chats`.
+            path: Option<String> = None, Maybe(&Text(PATH));
+            /// One of the subprotocols that the client offers.
+            subprotocol: Option<String> = None, Maybe(&Text(TOKEN));
+            /// Where it goes, as `ws://host:port` or `wss://host:port`: several are taken in turn, and one that cannot
+            /// be reached is passed over.
+            upstream: Vec<String>, List(UPSTREAM);
+            /// The URL of the hook that judges messages from client to server.
+            send_hook: Option<String> = None, Maybe(&Text(HOOK_URL));
+            /// The method of its requests.
+            send_hook_method: String = "POST".to_owned(), Text(TOKEN);
+            /// Header fields of its requests, each as `name: value`.
+            send_hook_headers: Vec<String> = Vec::new(), List(HOOK_HEADER);
+            /// The URL of the hook that judges messages from server to client.
+            receive_hook: Option<String> = None, Maybe(&Text(HOOK_URL));
+            /// The method of its requests.
+            receive_hook_method: String = "POST".to_owned(), Text(TOKEN);
+            /// Header fields of its requests, each as `name: value`.
+            receive_hook_headers: Vec<String> = Vec::new(), List(HOOK_HEADER);
+            /// Instead of `gateway.binary`.
+            binary: Option<OnBinary> = None, Maybe(&Word(&["close", "hook", "pass"]));
+            /// Instead of `gateway.compress`.
+            compress: Option<bool> = None, Maybe(&Flag);
+            /// Instead of `gateway.compress_upstream`.
+            compress_upstream: Option<bool> = None, Maybe(&Flag);
+            /// Instead of `gateway.idle_ms`.
+            idle_ms: Option<u64> = None, Maybe(&Number(0, 365 * DAY_MS));
+            /// Instead of `gateway.message_bytes_max`.
+            message_bytes_max: Option<u64> = None, Maybe(&Number(125, 1024 * GIB));
+            /// Instead of `gateway.validate_utf8`.
+            validate_utf8: Option<bool> = None, Maybe(&Flag);
+        }
+    }
+
+    /// How hooks are asked: HTTP endpoints, such as those of a web application firewall, that get each message as a
+    /// request, and whose status says whether it goes on. 200 to 204 lets it go, any other ends the conversation with
+    /// 1008; a hook that does not answer, or answers 429 or 5xx, has failed.
+    "hook" => hook: Hook {
+        /// For one request, from connecting to the end of the answer.
+        timeout_ms: u64 = 200, Number(1, DAY_MS);
+        /// What becomes of a message whose hook has failed: `closed` ends the conversation, `open` lets it go and
+        /// counts it. With `shadow` no verdict of the hook counts either: it is only asked, and noted on record.
+        fail: HookFail = HookFail::Closed, Word(&["closed", "open", "shadow"]);
+        /// Instead of `hook.fail`, for messages from server to client.
+        fail_receive: Option<HookFail> = None, Maybe(&Word(&["closed", "open", "shadow"]));
+        /// Messages of one direction of a connection that are with the hook at once; further ones wait. They leave in
+        /// their order, whichever verdict comes first.
+        in_flight: usize = 16, Number(1, 10_000);
+        /// Connections to hooks, all together; the threads share them out. Requests beyond wait for one.
+        /// `WSPROXY_WEBHOOK_POOL_SIZE` sets it too.
+        pool_size: usize = 100, Number(1, 100_000);
+        /// What the body of a request is: `raw`, the payload and no `Content-Type`; `waf`, what a web application
+        /// firewall reads: JSON as `application/json`, all else as a form; `json`, an object with the message and what is
+        /// known of it.
+        body: HookBody = HookBody::Raw, Word(&["raw", "waf", "json"]);
+        /// A longer body is not sent as it is: `hook.on_oversize` says what happens.
+        body_bytes_max: usize = 128 << 10, Number(1024, GIB);
+        /// What becomes of a message whose body would be longer: `block` ends the conversation with 1009, `truncate`
+        /// asks about its beginning, `pass` lets it go; the latter two are counted.
+        on_oversize: OnOversize = OnOversize::Block, Word(&["block", "truncate", "pass"]);
+        /// Which path and query its requests have: those of the `handshake`, or those of the hook's `url`.
+        target: HookTarget = HookTarget::Handshake, Word(&["handshake", "url"]);
+        /// Fields of the handshake that its requests repeat.
+        handshake_headers: Vec<String> = vec!["User-Agent".to_owned(), "Cookie".to_owned(), "Origin".to_owned()],
+            List(TOKEN);
+        /// Whether requests say which message they are about: `ce-*` fields, as CloudEvents has them in HTTP.
+        cloud_events: bool = true, Flag;
+        /// The key of the signature of each request, `webhook-signature`, as Standard Webhooks has it: `whsec_` and
+        /// base64. Empty: none is signed.
+        signing_key: String = String::new(), Text(SIGNING_KEY);
+        /// Which HTTP it is: with `auto`, HTTP/2 where a hook agrees to it in its TLS handshake, and HTTP/1.1 else.
+        http: HookHttp = HookHttp::Auto, Word(&["auto", "1.1", "2"]);
+        /// So many failures one after another, and the hook is not asked for `hook.breaker_ms`: each message is treated
+        /// as one whose hook has failed. Then one asks whether it is back. 0: it is always asked.
+        breaker_failures: u32 = 20, Number(0, 1_000_000);
+        /// How long it is left alone.
+        breaker_ms: u64 = 1_000, Number(1, DAY_MS);
+        /// Verdicts that are kept, so that a message with the same payload to the same hook needs none of its own: how
+        /// many on each thread. 0: none.
+        cache_entries: usize = 0, Number(0, 10_000_000);
+        /// How long each is kept.
+        cache_ms: u64 = 60_000, Number(1, DAY_MS);
     }
 
     /// What goes on record.

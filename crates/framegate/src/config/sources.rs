@@ -12,7 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 use super::check;
 use super::error::Problem;
 use super::schema::Kind;
-use super::settings::SECTIONS;
+use super::settings::{SECTIONS, Settings};
 
 /// The prefix of the environment variables that are settings.
 const PREFIX: &str = "FRAMEGATE_";
@@ -194,6 +194,30 @@ pub(super) fn environment(variables: impl Iterator<Item = (String, String)>) -> 
         .collect();
     entries.sort_by(|a, b| a.key.cmp(&b.key));
     entries
+}
+
+/// The entries that the variables are which gateways of this kind have always had. A port asks for its door beside the
+/// default ones.
+pub(super) fn gateway_environment(variables: &[(String, String)]) -> Vec<Entry> {
+    let entry = |(name, value): &(String, String)| {
+        let (key, value) = match name.as_str() {
+            _ if value.is_empty() => return None,
+            "WSPROXY_PORT" => {
+                let defaults = Settings::default().listen.modes;
+                let doors = defaults.iter().map(ToString::to_string);
+                let all: Vec<String> = doors.chain([format!("gateway@:{value}")]).collect();
+                ("listen.modes", all.join(","))
+            }
+            "WSPROXY_WEBHOOK_POOL_SIZE" => ("hook.pool_size", value.clone()),
+            _ => return None,
+        };
+        Some(Entry {
+            key: key.to_owned(),
+            given: Given::Text(value),
+            origin: Origin::Environment(name.clone()),
+        })
+    };
+    variables.iter().filter_map(entry).collect()
 }
 
 /// The entry that one `--set KEY=VALUE` is.

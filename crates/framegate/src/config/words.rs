@@ -143,3 +143,75 @@ pub enum RuleOpcode {
     /// Either.
     Any,
 }
+
+/// What becomes of a binary message while a hook judges its direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBinary {
+    /// The conversation ends.
+    Close,
+    /// The hook is asked about it too.
+    Hook,
+    /// It goes unjudged.
+    Pass,
+}
+
+/// What becomes of a message whose hook has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HookFail {
+    /// The conversation ends.
+    Closed,
+    /// It goes on.
+    Open,
+    /// It goes on, and so does one that the hook does not let go.
+    Shadow,
+}
+
+/// What the body of a hook's request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HookBody {
+    /// The payload.
+    Raw,
+    /// What a web application firewall reads.
+    Waf,
+    /// The message and what is known of it.
+    Json,
+}
+
+/// What becomes of a message whose hook would get too long a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnOversize {
+    /// The conversation ends.
+    Block,
+    /// The hook is asked about its beginning.
+    Truncate,
+    /// It goes on.
+    Pass,
+}
+
+/// Whose path and query a hook's requests have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HookTarget {
+    /// Those of the client's upgrade.
+    Handshake,
+    /// Those of the hook's own URL.
+    Url,
+}
+
+/// Which HTTP hooks are spoken to in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum HookHttp {
+    /// What the TLS handshake says, or else HTTP/1.1.
+    #[serde(rename = "auto")]
+    Auto,
+    /// HTTP/1.1.
+    #[serde(rename = "1.1")]
+    Http1,
+    /// HTTP/2, without asking where there is no TLS.
+    #[serde(rename = "2")]
+    Http2,
+}

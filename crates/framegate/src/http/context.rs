@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::Origin;
-use crate::config::{Settings, Violations};
+use crate::config::{Settings, Terms, Violations};
 use crate::flow::TlsLeg;
 use crate::inspect::Judges;
 use crate::record::Tap;
@@ -74,10 +74,10 @@ impl Context {
         if record.enabled { record.payload_bytes_max } else { 0 }
     }
 
-    /// How a connection that leaves HTTP is relayed.
-    pub(crate) fn policy(&self) -> Policy {
+    /// How a connection that leaves HTTP is relayed; `terms`: what goes for it beyond the settings.
+    pub(crate) fn policy(&self, terms: Option<Arc<Terms>>) -> Policy {
         // What a lenient server puts together otherwise than the rules saw it must not get past them.
-        let default = match self.judges.block() {
+        let default = match self.judges.block() || terms.is_some() {
             true => Violations::Close,
             false => Violations::Relay,
         };
@@ -86,6 +86,7 @@ impl Context {
             violations: self.settings.wire.violations.unwrap_or(default),
             live: Arc::clone(&self.live),
             judges_now: Arc::clone(&self.judges_now),
+            terms,
         }
     }
 }

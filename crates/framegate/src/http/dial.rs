@@ -15,7 +15,8 @@ use crate::net;
 ///
 /// # Errors
 ///
-/// 502 if there is no such host or none of its addresses takes a connection, 504 if that takes too long, 508 if an
+/// 502 if there is no such host or none of its addresses takes a connection, 504 if that takes too long, 403 if it may not be reached
+/// at one of its addresses, 508 if an
 /// address leads back to the door, 503 if the system gives no socket.
 pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStream, SocketAddr), Problem> {
     let deadline = Instant::now() + context.handshake();
@@ -29,6 +30,13 @@ pub(crate) async fn dial(context: &Context, origin: &Origin) -> Result<(TcpStrea
             )));
         }
     };
+    if let Some(reach) = &origin.reach
+        && let Some(addr) = addresses.iter().find(|addr| !reach.admits(&origin.host, addr.ip()))
+    {
+        // One of several is enough: a name that leads outside and inside is no mistake.
+        let detail = format!("{origin} leads to {}, which the settings do not allow here", addr.ip());
+        return Err(Problem::new(403, "forbidden-host", detail));
+    }
     let mut failure = None;
     for (index, addr) in addresses.iter().enumerate() {
         if timeout(left(), leads_back(context, *addr)).await.unwrap_or(false) {

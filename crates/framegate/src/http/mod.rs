@@ -30,5 +30,5 @@ pub(crate) use links::{Link, Links};
 pub(crate) use origin::{Origin, parse_authority};
 pub(crate) use problem::Problem;
 pub(crate) use record::{Exchanged, failed, opening, whole};
-pub(crate) use route::{Door, Onward, Route};
+pub(crate) use route::{Door, Onward, PROXY_FIELDS, Route};
 pub(crate) use serve::{Connect, Next, Step, refuse, serve};

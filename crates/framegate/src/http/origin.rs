@@ -1,6 +1,9 @@
 //! Which server: scheme, host and port.
 
 use std::fmt;
+use std::sync::Arc;
+
+use crate::config::Reach;
 
 /// A server as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub(crate) struct Origin {
     pub(crate) port: u16,
     /// Whose certificate it must have, if that is not `host`: the name that the client asked for by SNI.
     pub(crate) server_name: Option<String>,
+    /// Which addresses it may have, if somebody has named it who may not name all.
+    pub(crate) reach: Option<Arc<Reach>>,
 }
 
 impl Origin {
@@ -21,6 +26,7 @@ impl Origin {
             host,
             port,
             server_name: None,
+            reach: None,
         }
     }
 

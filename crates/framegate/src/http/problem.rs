@@ -66,6 +66,14 @@ impl Problem {
         }
     }
 
+    /// The door is for WebSockets alone (RFC 9110 §15.5.22).
+    pub(crate) fn needs_upgrade(detail: impl Into<String>) -> Self {
+        Self {
+            headers: &[("Upgrade", "websocket"), ("Connection", "Upgrade")],
+            ..Self::new(426, "needs-upgrade", detail)
+        }
+    }
+
     /// The server cannot be reached or does not speak as it should.
     pub(crate) fn bad_gateway(kind: &'static str, detail: impl Into<String>) -> Self {
         Self::new(502, kind, detail)
@@ -110,6 +118,7 @@ impl Problem {
 fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",

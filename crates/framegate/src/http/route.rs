@@ -1,8 +1,11 @@
 //! Where a request goes, as a door decides it.
 
+use std::sync::Arc;
+
 use wire::http::{HeadError, RequestHead, Rewrite, Version};
 
-use super::{Origin, Problem};
+use super::{Context, Origin, Problem};
+use crate::config::Terms;
 
 /// A way in. It decides where a request goes and how its head is rewritten, and nothing else.
 pub(crate) trait Door {
@@ -11,7 +14,7 @@ pub(crate) trait Door {
     /// # Errors
     ///
     /// The answer that the client gets if the request cannot go anywhere.
-    fn route(&self, request: &RequestHead) -> Result<Route, Problem>;
+    fn route(&self, request: &RequestHead, context: &Context) -> Result<Route, Problem>;
 }
 
 /// Where a request goes.
@@ -29,15 +32,37 @@ pub(crate) enum Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Onward {
     pub(crate) origin: Origin,
+    /// Others that do as well, if that one cannot be reached.
+    pub(crate) spare: Vec<Origin>,
     /// The request target that the server gets.
     pub(crate) target: String,
     /// The `Host` that the server gets; `None`: the client's.
     pub(crate) host: Option<String>,
-    /// Whether the fields that a client says to its proxy are dropped.
-    pub(crate) drops_proxy_fields: bool,
+    /// Fields that do not go on, by their names.
+    pub(crate) removed: Vec<String>,
+    /// Fields that have another value on the way.
+    pub(crate) set: Vec<(&'static str, Vec<u8>)>,
+    /// What goes for the connection, beyond the settings.
+    pub(crate) terms: Option<Arc<Terms>>,
 }
 
+/// What a client says to its proxy.
+pub(crate) const PROXY_FIELDS: [&str; 2] = ["Proxy-Connection", "Proxy-Authorization"];
+
 impl Onward {
+    /// To that server, with the client's own words.
+    pub(crate) fn new(origin: Origin, target: String) -> Self {
+        Self {
+            origin,
+            spare: Vec::new(),
+            target,
+            host: None,
+            removed: Vec::new(),
+            set: Vec::new(),
+            terms: None,
+        }
+    }
+
     /// The URL for the record.
     pub(crate) fn url(&self, websocket: bool) -> String {
         let mut url = self.origin.url(websocket);
@@ -65,8 +90,11 @@ impl Onward {
                 head.set("Host", host);
             }
         }
-        if self.drops_proxy_fields {
-            head.remove("Proxy-Connection").remove("Proxy-Authorization");
+        for name in &self.removed {
+            head.remove(name);
+        }
+        for (name, value) in &self.set {
+            head.set(name, value);
         }
         if !websocket {
             // What follows a switch to any other protocol could not be seen.

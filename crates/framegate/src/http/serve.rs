@@ -131,7 +131,7 @@ async fn record_no_request(context: &Context, client: &Conn, problem: Problem) {
 
 /// Deals with one request.
 async fn step(context: &Context, client: &mut Conn, door: &dyn Door, links: &mut Links, request: &RequestHead) -> Step {
-    let onward = match check(request).and_then(|()| door.route(request)) {
+    let onward = match check(request).and_then(|()| door.route(request, context)) {
         Ok(Route::Server(onward)) => onward,
         Ok(Route::Connect(origin)) if matches!(request.framing(), Ok(Framing::Empty | Framing::Length(0))) => {
             return Step::Connect(origin);

@@ -32,7 +32,7 @@ const HELLO_BYTES_MAX: usize = 128 << 10;
 struct Inside(Origin);
 
 impl Door for Inside {
-    fn route(&self, request: &RequestHead) -> Result<Route, Problem> {
+    fn route(&self, request: &RequestHead, _: &Context) -> Result<Route, Problem> {
         if request.method() == "CONNECT" {
             return Err(Problem::new(
                 405,
@@ -40,12 +40,7 @@ impl Door for Inside {
                 "a tunnel cannot be opened inside a tunnel",
             ));
         }
-        Ok(Route::Server(Onward {
-            origin: self.0.clone(),
-            target: request.target().to_owned(),
-            host: None,
-            drops_proxy_fields: false,
-        }))
+        Ok(Route::Server(Onward::new(self.0.clone(), request.target().to_owned())))
     }
 }
 
@@ -125,7 +120,7 @@ impl Entry {
                 stream: tcp.into(),
                 early: Bytes::new(),
             },
-            policy: self.context.policy(),
+            policy: self.context.policy(None),
             flow: self.open(),
         }))
     }

@@ -15,6 +15,7 @@ use wire::http::RequestHead;
 use super::World;
 use super::accept::Slot;
 use super::connect::connect;
+use super::gateway::Gateway;
 use super::regular::Regular;
 use super::reverse::Reverse;
 use crate::config::Mode;
@@ -42,15 +43,17 @@ pub(super) struct Door {
 #[derive(Debug)]
 enum Kind {
     Regular(Regular),
+    Gateway(Gateway),
     Reverse(Reverse),
 }
 
 impl Door {
     /// `own_doors` are all doors of this process.
-    pub(super) fn new(mode: &Mode, addr: SocketAddr, own_doors: Rc<[OwnDoor]>) -> Self {
+    pub(super) fn new(mode: &Mode, addr: SocketAddr, own_doors: Rc<[OwnDoor]>, world: &World) -> Self {
         Self {
             kind: match mode {
                 Mode::Regular { .. } => Kind::Regular(Regular),
+                Mode::Gateway { .. } => Kind::Gateway(Gateway(Arc::clone(&world.gateway))),
                 Mode::Reverse { url, .. } => Kind::Reverse(Reverse::new(url.clone())),
             },
             mode: mode.name(),
@@ -64,7 +67,7 @@ impl Door {
         OwnDoor {
             addr,
             server: match mode {
-                Mode::Regular { .. } => None,
+                Mode::Regular { .. } | Mode::Gateway { .. } => None,
                 Mode::Reverse { url, .. } => Some(Reverse::new(url.clone()).origin()),
             },
         }
@@ -72,10 +75,11 @@ impl Door {
 }
 
 impl http::Door for Door {
-    fn route(&self, request: &RequestHead) -> Result<Route, Problem> {
+    fn route(&self, request: &RequestHead, context: &Context) -> Result<Route, Problem> {
         match &self.kind {
-            Kind::Regular(door) => door.route(request),
-            Kind::Reverse(door) => door.route(request),
+            Kind::Regular(door) => door.route(request, context),
+            Kind::Gateway(door) => door.route(request, context),
+            Kind::Reverse(door) => door.route(request, context),
         }
     }
 }

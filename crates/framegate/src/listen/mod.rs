@@ -1,13 +1,14 @@
 //! The doors: where clients come in.
 //!
 //! Reading order, the way a connection travels: `start` (bind, one thread per core) · `accept` (take a client, within
-//! the limit) · `connection` (from the first byte to the last) · `regular`, `reverse` (where does a request go) ·
+//! the limit) · `connection` (from the first byte to the last) · `regular`, `gateway`, `reverse` (where does a request go) ·
 //! `connect` (what is in a tunnel). A door decides only where a request goes and how its head is rewritten; reading
 //! requests is `http`'s.
 
 mod accept;
 mod connect;
 mod connection;
+mod gateway;
 mod regular;
 mod reverse;
 mod threads;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
+
+pub use gateway::Rules;
 
 use crate::config::{Mode, Settings};
 use crate::inspect::Judges;
@@ -35,6 +38,8 @@ pub struct World {
     pub tls: Arc<ArcSwap<Tls>>,
     /// Who judges messages; made from the settings.
     pub judges: Arc<ArcSwap<Judges>>,
+    /// What the gateway doors go by; made from the settings.
+    pub gateway: Arc<ArcSwap<Rules>>,
     /// The WebSockets that are open.
     pub live: Arc<Live>,
     /// Where flows go on record.

@@ -2,7 +2,7 @@
 
 use wire::http::RequestHead;
 
-use crate::http::{Door, Onward, Origin, Problem, Route, parse_authority};
+use crate::http::{Context, Door, Onward, Origin, PROXY_FIELDS, Problem, Route, parse_authority};
 
 /// The host under which a client that goes through the proxy finds the proxy's own pages.
 pub(super) const OWN_HOST: &str = "framegate.local";
@@ -11,7 +11,7 @@ pub(super) const OWN_HOST: &str = "framegate.local";
 pub(super) struct Regular;
 
 impl Door for Regular {
-    fn route(&self, request: &RequestHead) -> Result<Route, Problem> {
+    fn route(&self, request: &RequestHead, _: &Context) -> Result<Route, Problem> {
         let target = request.target();
         if request.method() == "CONNECT" {
             return connect(target).map(Route::Connect);
@@ -25,17 +25,17 @@ impl Door for Regular {
             return Ok(Route::OwnPage(absolute.path));
         }
         let is_options = request.method() == "OPTIONS" && absolute.path.is_empty();
+        let target = match absolute.path.as_str() {
+            // RFC 9112 §3.2.4.
+            "" if is_options => "*".to_owned(),
+            "" => "/".to_owned(),
+            path if path.starts_with('/') => path.to_owned(),
+            path => format!("/{path}"),
+        };
         Ok(Route::Server(Onward {
-            origin: absolute.origin,
-            target: match absolute.path.as_str() {
-                // RFC 9112 §3.2.4.
-                "" if is_options => "*".to_owned(),
-                "" => "/".to_owned(),
-                path if path.starts_with('/') => path.to_owned(),
-                path => format!("/{path}"),
-            },
             host: Some(absolute.authority.to_owned()),
-            drops_proxy_fields: true,
+            removed: PROXY_FIELDS.map(str::to_owned).to_vec(),
+            ..Onward::new(absolute.origin, target)
         }))
     }
 }

@@ -4,7 +4,7 @@ use wire::http::RequestHead;
 
 use super::regular::Absolute;
 use crate::config::Upstream;
-use crate::http::{Door, Onward, Origin, Problem, Route};
+use crate::http::{Context, Door, Onward, Origin, Problem, Route};
 
 #[derive(Debug)]
 pub(super) struct Reverse {
@@ -27,7 +27,7 @@ impl Reverse {
 }
 
 impl Door for Reverse {
-    fn route(&self, request: &RequestHead) -> Result<Route, Problem> {
+    fn route(&self, request: &RequestHead, _: &Context) -> Result<Route, Problem> {
         if request.method() == "CONNECT" {
             return Err(Problem::new(
                 405,
@@ -47,10 +47,8 @@ impl Door for Reverse {
             _ => return Err(Problem::bad_request(format!("{target:?} is not a path"))),
         };
         Ok(Route::Server(Onward {
-            origin: self.origin(),
-            target,
             host: Some(self.authority.clone()),
-            drops_proxy_fields: false,
+            ..Onward::new(self.origin(), target)
         }))
     }
 }

@@ -96,7 +96,7 @@ fn run(
         let own_doors: Rc<[_]> = doors.iter().map(|(mode, addr, _)| Door::own(mode, *addr)).collect();
         let accepting = TaskTracker::new();
         for (mode, addr, listener) in doors {
-            let door = Rc::new(Door::new(&mode, addr, Rc::clone(&own_doors)));
+            let door = Rc::new(Door::new(&mode, addr, Rc::clone(&own_doors), &thread.world));
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
                     let (thread, slots, connections) = (Rc::clone(&thread), Arc::clone(slots), connections.clone());

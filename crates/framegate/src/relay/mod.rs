@@ -21,7 +21,7 @@ pub use live::{Live, Order, OrderError};
 pub use tunnel::tunnel;
 pub use websocket::{WebSocket, websocket};
 
-use crate::config::{Settings, Violations};
+use crate::config::{Settings, Terms, Violations};
 use crate::inspect::Judges;
 use crate::net::Stream;
 
@@ -41,6 +41,8 @@ pub struct Policy {
     pub settings: Arc<Settings>,
     /// What happens to a violation, the door's own default applied.
     pub violations: Violations,
+    /// What goes for the connection beyond the settings.
+    pub terms: Option<Arc<Terms>>,
     /// Where open WebSockets can be reached.
     pub live: Arc<Live>,
     /// Who judges; others may while the connection lives.

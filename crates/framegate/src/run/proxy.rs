@@ -19,7 +19,7 @@ use crate::control::operations::{Context, Running};
 use crate::control::run_file::{Door, RunFile, Token};
 use crate::flow::Timestamp;
 use crate::inspect::Judges;
-use crate::listen::{self, Listening, World};
+use crate::listen::{self, Listening, Rules, World};
 use crate::record::{Recorder, RecorderConfig, RecorderThread};
 use crate::tls::{self, Ca, Tls};
 
@@ -65,10 +65,12 @@ impl Proxy {
             (Recorder::disabled(), None)
         };
         let judges = Judges::new(&settings, Arc::default()).map_err(|error| ExitError::Usage(error.to_string()))?;
+        let gateway = Rules::new(&settings).map_err(ExitError::Usage)?;
         let world = World {
             settings: Arc::new(ArcSwap::new(Arc::clone(&settings))),
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             judges: Arc::new(ArcSwap::from_pointee(judges)),
+            gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
             recorder,
             ca,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::{self, ConfigError, Kind, Loaded, Settings};
 use crate::inspect::Judges;
-use crate::listen::World;
+use crate::listen::{Rules, World};
 use crate::tls::Tls;
 
 /// Where the settings of this process come from.
@@ -52,6 +52,13 @@ pub(super) fn reload(sources: &Sources, world: &World) {
             return;
         }
     };
+    let gateway = match Rules::new(&next) {
+        Ok(gateway) => gateway,
+        Err(error) => {
+            tracing::error!("the configuration was not reloaded, nothing changed: {error}");
+            return;
+        }
+    };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -63,6 +70,7 @@ pub(super) fn reload(sources: &Sources, world: &World) {
         tracing::warn!("not changed, needs a restart: {difference}");
     }
     world.tls.store(Arc::new(tls));
+    world.gateway.store(Arc::new(gateway));
     world.judges.store(Arc::new(judges));
     world.live.judges_changed();
     world.settings.store(Arc::new(next));
@@ -96,6 +104,9 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         log: current.log.clone(),
         limits: asked.limits.clone(),
         wire: asked.wire.clone(),
+        gateway: asked.gateway.clone(),
+        routes: asked.routes.clone(),
+        hook: asked.hook.clone(),
         safety_input: asked.safety_input.clone(),
         safety_input_rules: asked.safety_input_rules.clone(),
         safety_output: asked.safety_output.clone(),

@@ -70,6 +70,24 @@ impl HostPatterns {
         }
     }
 
+    /// Whether that name is meant as it stands, by no star.
+    #[must_use]
+    pub fn has_name(&self, host: &str) -> bool {
+        matches!(Host::parse(host), Some(Host::Name(name)) if self.names.contains(&name))
+    }
+
+    /// Whether an address or a network of the list means that address.
+    #[must_use]
+    pub fn has_network_of(&self, addr: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&addr))
+    }
+
+    /// Whether the list has any address or network.
+    #[must_use]
+    pub fn has_networks(&self) -> bool {
+        !self.networks.is_empty()
+    }
+
     /// Whether no host at all is meant.
     #[must_use]
     pub fn is_empty(&self) -> bool {

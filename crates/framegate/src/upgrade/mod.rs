@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use wire::http::{Framing, RequestHead, ResponseHead};
 use wire::upgrade::{Negotiated, Offer, WebSocketRequest, check_response, negotiated};
 
+use crate::config::Terms;
 use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp};
 use crate::http::{
     AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
@@ -26,6 +27,7 @@ pub(crate) struct Agreed {
     negotiated: Negotiated,
     opening: Arc<Opening>,
     flow: FlowTap,
+    terms: Option<Arc<Terms>>,
 }
 
 impl Agreed {
@@ -35,7 +37,7 @@ impl Agreed {
             client: leg(client),
             server: leg(self.server),
             negotiated: self.negotiated,
-            policy: context.policy(),
+            policy: context.policy(self.terms),
             opening: self.opening,
             flow: self.flow,
             judges: Arc::clone(&context.judges),
@@ -115,6 +117,7 @@ pub(crate) async fn upgrade(
         negotiated,
         opening,
         flow,
+        terms: onward.terms.clone(),
     }))
 }
 

@@ -72,8 +72,10 @@ impl Proxy {
         })
         .unwrap();
         let live = recorder.subscribe();
+        let gateway = Rules::new(&settings).unwrap();
         let world = World {
             judges: Arc::new(ArcSwap::from_pointee(Judges::new(&settings, Arc::default()).unwrap())),
+            gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
             settings: Arc::new(ArcSwap::new(settings)),
             tls: Arc::new(ArcSwap::from_pointee(tls)),

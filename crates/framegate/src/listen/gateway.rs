@@ -1,0 +1,269 @@
+//! The gateway door: where a connection goes, and what goes for it, the proxy in front says with header fields, or a
+//! route does. Only WebSockets pass it.
+//!
+//! Whoever can set those fields can point the proxy anywhere. So they are believed from trusted addresses only, a
+//! request with one from elsewhere goes nowhere, and none of them travels on.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use wire::http::RequestHead;
+use wire::upgrade;
+
+use super::regular::Absolute;
+use crate::config::{self, FieldError, FieldReach, Reach, RouteRow, Settings, Terms, is_gateway_field};
+use crate::http::{Context, Door, Onward, Origin, Problem, Route};
+use crate::tls::HostPatterns;
+
+/// What the gateway doors go by, made from the settings.
+#[derive(Debug)]
+pub struct Rules {
+    trusted: Vec<IpNet>,
+    secret: Option<(String, String)>,
+    reach: FieldReach,
+    forwarded: bool,
+    /// Where nothing is said of a connection.
+    terms: Terms,
+    routes: Vec<Row>,
+}
+
+/// A route.
+#[derive(Debug)]
+struct Row {
+    host: Option<HostPatterns>,
+    path: Option<String>,
+    subprotocol: Option<String>,
+    terms: Terms,
+    /// Whose turn it is among its upstreams.
+    turn: AtomicUsize,
+}
+
+impl Rules {
+    /// # Errors
+    /// Which setting cannot be used, and why.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        let gateway = &settings.gateway;
+        let wrong = |key: &str, why: &dyn std::fmt::Display| format!("gateway.{key}: {why}");
+        let reach = |key: &str, patterns: &[String]| {
+            let reach = Reach::new(patterns).map_err(|error| wrong(key, &error))?;
+            Ok::<_, String>(Arc::new(reach))
+        };
+        let trusted = gateway.trusted_proxies.iter().map(|text| network(text));
+        let trusted: Option<Vec<IpNet>> = trusted.collect();
+        let secret = match gateway.secret_header.as_str() {
+            "" => None,
+            text => Some(config::field(text).map_err(|why| wrong("secret_header", &why))?),
+        };
+        let rows = settings.routes.iter().enumerate();
+        let rows = rows.map(|(at, row)| Row::new(settings, row).map_err(|why| format!("routes[{}].{why}", at + 1)));
+        Ok(Self {
+            trusted: trusted.ok_or_else(|| wrong("trusted_proxies", &"one is neither an address nor a network"))?,
+            secret,
+            reach: FieldReach {
+                upstream: reach("upstream_allow", &gateway.upstream_allow)?,
+                hook: reach("hook_allow", &gateway.hook_allow)?,
+            },
+            forwarded: gateway.forwarded,
+            terms: Terms::new(gateway),
+            routes: rows.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Whether the request shows the secret of the proxy in front, if there is one.
+    fn shows_secret(&self, request: &RequestHead) -> bool {
+        let Some((name, secret)) = &self.secret else {
+            return true;
+        };
+        let mut values = request.values(name);
+        values.next().is_some_and(|value| is_same(value, secret.as_bytes())) && values.next().is_none()
+    }
+
+    /// What goes for the connection that the request asks for.
+    fn terms(&self, request: &RequestHead, target: &str, peer: IpAddr) -> Result<Terms, Problem> {
+        let row = self.routes.iter().find(|row| row.matches(request, target));
+        let terms = row.map_or_else(|| self.terms.clone(), Row::terms);
+        if !request.headers().any(|header| is_gateway_field(header.name)) {
+            return Ok(terms);
+        }
+        if !self.trusts(peer) {
+            return Err(forbidden(format!(
+                "{peer} may not say with x-wsproxy-* header fields where a connection goes: it is not among \
+                 gateway.trusted_proxies"
+            )));
+        }
+        if !self.shows_secret(request) {
+            return Err(forbidden(
+                "the request has x-wsproxy-* header fields, but not what gateway.secret_header asks for".to_owned(),
+            ));
+        }
+        let fields = request.headers().map(|header| (header.name, header.value));
+        terms.with_fields(fields, &self.reach).map_err(Problem::from)
+    }
+}
+
+impl Row {
+    fn new(settings: &Settings, row: &RouteRow) -> Result<Self, String> {
+        let host = row.host.as_ref().map(|host| HostPatterns::parse(&[host]));
+        Ok(Self {
+            host: host.transpose().map_err(|error| format!("host: {error}"))?,
+            path: row.path.as_ref().map(|path| path.trim_end_matches('/').to_owned()),
+            subprotocol: row.subprotocol.clone(),
+            terms: Terms::of_route(&settings.gateway, row).map_err(|(column, why)| format!("{column}: {why}"))?,
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    fn matches(&self, request: &RequestHead, target: &str) -> bool {
+        let host = |host: &HostPatterns| {
+            let asked = request.header("Host").and_then(|host| std::str::from_utf8(host).ok());
+            let asked = asked.and_then(|asked| crate::http::parse_authority(asked, Some(80)));
+            asked.is_some_and(|(asked, _)| host.matches(&asked))
+        };
+        let path = |prefix: &String| {
+            let path = target.split(['?', '#']).next().unwrap_or_default();
+            let behind = path.strip_prefix(prefix.as_str());
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
+        };
+        let subprotocol = |wanted: &String| {
+            let mut offered = request.elements("Sec-WebSocket-Protocol");
+            offered.any(|offered| offered == wanted.as_bytes())
+        };
+        self.host.as_ref().is_none_or(host)
+            && self.path.as_ref().is_none_or(path)
+            && self.subprotocol.as_ref().is_none_or(subprotocol)
+    }
+
+    /// The next connection's: its upstreams begin with the one whose turn it is.
+    fn terms(&self) -> Terms {
+        let mut terms = self.terms.clone();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % terms.upstream.len().max(1);
+        terms.upstream.rotate_left(turn);
+        terms
+    }
+}
+
+/// The door.
+#[derive(Debug)]
+pub(super) struct Gateway(pub(super) Arc<ArcSwap<Rules>>);
+
+impl Door for Gateway {
+    fn route(&self, request: &RequestHead, context: &Context) -> Result<Route, Problem> {
+        if matches!(upgrade::Request::of(request), upgrade::Request::NotUpgrade) {
+            return Err(Problem::needs_upgrade(
+                "this door is for WebSockets: the request asks for none",
+            ));
+        }
+        let rules = self.0.load();
+        let target = target(request)?;
+        let peer = context.client_addr.ip();
+        let terms = rules.terms(request, &target, peer)?;
+        let mut origins = terms.upstream.iter().map(|upstream| Origin {
+            reach: terms.upstream_reach.clone(),
+            ..Origin::new(upstream.tls, upstream.host.clone(), upstream.port)
+        });
+        let Some(origin) = origins.next() else {
+            return Err(Problem::bad_request(
+                "nothing says where this connection goes: there is no x-wsproxy-upstream header field, and no route \
+                 that matches",
+            ));
+        };
+        let mut onward = Onward {
+            spare: origins.collect(),
+            ..Onward::new(origin, target)
+        };
+        let hidden = rules.secret.as_ref().map(|(name, _)| name.as_str());
+        onward.removed = not_passed_on(request, hidden);
+        if rules.forwarded {
+            onward.set = forwarded(request, context, rules.trusts(peer));
+        }
+        onward.terms = Some(Arc::new(terms));
+        Ok(Route::Server(onward))
+    }
+}
+
+/// The path and query of the request, which an absolute URL has too (RFC 9112 §3.2.2).
+fn target(request: &RequestHead) -> Result<String, Problem> {
+    let asked = request.target();
+    let absolute = Absolute::parse(asked).map(|absolute| absolute.path);
+    let path = absolute.as_deref().unwrap_or(asked);
+    match path.as_bytes().first() {
+        Some(b'/') => Ok(path.to_owned()),
+        Some(b'?') | None => Ok(format!("/{path}")),
+        _ => Err(Problem::bad_request(format!("{asked:?} is not a path"))),
+    }
+}
+
+/// Fields that are for this proxy, or for this connection alone (RFC 9110 §7.6.1).
+fn not_passed_on(request: &RequestHead, secret: Option<&str>) -> Vec<String> {
+    const HOP_BY_HOP: [&str; 5] = ["Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer"];
+    let named = request.elements("Connection");
+    let named = named.filter_map(|name| std::str::from_utf8(name).ok());
+    // What makes it an upgrade, and says whose it is, no list can take away.
+    let named = named.filter(|name| {
+        let kept = ["upgrade", "close", "keep-alive", "host"];
+        let needed = name
+            .get(..14)
+            .is_some_and(|start| start.eq_ignore_ascii_case("sec-websocket-"));
+        !needed && !kept.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+    });
+    let own = request.headers().map(|header| header.name);
+    let own =
+        own.filter(|name| is_gateway_field(name) || secret.is_some_and(|secret| name.eq_ignore_ascii_case(secret)));
+    HOP_BY_HOP
+        .into_iter()
+        .chain(named)
+        .chain(own)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Says where the client came from. What it says itself of that counts only if it comes from a trusted proxy.
+fn forwarded(request: &RequestHead, context: &Context, trusted: bool) -> Vec<(&'static str, Vec<u8>)> {
+    let peer = context.client_addr.ip().to_canonical().to_string();
+    let before = request.values("X-Forwarded-For").filter(|_| trusted);
+    let mut chain: Vec<&[u8]> = before.collect();
+    chain.push(peer.as_bytes());
+    let mut fields = vec![("X-Forwarded-For", chain.join(&b", "[..]))];
+    let said = |name: &str| request.header(name).filter(|_| trusted).is_some();
+    if !said("X-Forwarded-Proto") {
+        let scheme = if context.client_tls.is_some() { "https" } else { "http" };
+        fields.push(("X-Forwarded-Proto", scheme.as_bytes().to_vec()));
+    }
+    if let Some(host) = request.header("Host").filter(|_| !said("X-Forwarded-Host")) {
+        fields.push(("X-Forwarded-Host", host.to_vec()));
+    }
+    fields
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// Compares in a time that says nothing of where they differ.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let differs = one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b));
+    one.len() == other.len() && differs == 0
+}
+
+fn forbidden(detail: String) -> Problem {
+    Problem::new(403, "not-trusted", detail)
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Self {
+        match error.forbidden {
+            true => Self::new(403, "forbidden-host", error.to_string()),
+            false => Self::new(400, "bad-gateway-field", error.to_string()),
+        }
+    }
+}

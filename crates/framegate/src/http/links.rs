@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Conn, Context, Origin, Problem, dial};
+use super::{Conn, Context, Onward, Origin, Problem, dial};
 use crate::flow::TlsLeg;
 use crate::tls::Reason;
 
@@ -77,6 +77,21 @@ impl Links {
             tls,
             was_idle,
         })
+    }
+
+    /// A connection to the server that the request is for, or to another that does as well if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Of the last of them.
+    pub(crate) async fn take_any(&mut self, context: &Context, onward: &Onward) -> Result<Link, NoLink> {
+        let mut taken = self.take(context, &onward.origin).await;
+        for spare in &onward.spare {
+            let Err(no_link) = &taken else { break };
+            tracing::warn!(problem = no_link.problem.detail, "passed over for {spare}");
+            taken = self.take(context, spare).await;
+        }
+        taken
     }
 
     /// Keeps a connection for the next request.

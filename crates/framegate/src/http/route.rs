@@ -65,7 +65,12 @@ impl Onward {
 
     /// The URL for the record.
     pub(crate) fn url(&self, websocket: bool) -> String {
-        let mut url = self.origin.url(websocket);
+        self.url_at(&self.origin, websocket)
+    }
+
+    /// The URL at one of the servers that it may be at.
+    pub(crate) fn url_at(&self, origin: &Origin, websocket: bool) -> String {
+        let mut url = origin.url(websocket);
         if self.target != "*" {
             url.push_str(&self.target);
         }

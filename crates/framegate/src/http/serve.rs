@@ -120,13 +120,17 @@ async fn next_request(context: &Context, client: &mut Conn, is_first: bool) -> R
 
 /// Puts a refused head on record, as far as it was read. Where it should have gone is not known: the URL is the door's.
 async fn record_no_request(context: &Context, client: &Conn, problem: Problem) {
-    let (tls, local) = (context.client_tls.is_some(), context.local_addr);
-    let url = Origin::new(tls, local.ip().to_canonical().to_string(), local.port()).url(false);
-    let mut record = Exchanged::without(context, url, Timestamp::now(), None);
+    let mut record = Exchanged::without(context, door_url(context), Timestamp::now(), None);
     let head_max = context.settings.limits.head_bytes_max;
     record.no_request(&client.buffer[..client.buffer.len().min(head_max)]);
     record.refusal(&problem);
     record.end(failed(problem.detail)).await;
+}
+
+/// The door's own URL, as the client found it.
+fn door_url(context: &Context) -> String {
+    let (tls, local) = (context.client_tls.is_some(), context.local_addr);
+    Origin::new(tls, local.ip().to_canonical().to_string(), local.port()).url(false)
 }
 
 /// Deals with one request.
@@ -146,7 +150,12 @@ async fn step(context: &Context, client: &mut Conn, door: &dyn Door, links: &mut
             .await;
         }
         Ok(Route::OwnPage(path)) => return own_page(context, client, request, &path).await,
-        Err(problem) => return refuse(client, request, None, problem).await,
+        Err(problem) => {
+            // Where it should have gone is not known.
+            let asks = !matches!(upgrade::Request::of(request), upgrade::Request::NotUpgrade);
+            let record = asks.then(|| Exchanged::without(context, door_url(context), Timestamp::now(), None));
+            return refuse(client, request, record, problem).await;
+        }
     };
     match upgrade::Request::of(request) {
         upgrade::Request::NotUpgrade => exchange(context, client, links, request, &onward).await,

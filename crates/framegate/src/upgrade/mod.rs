@@ -63,16 +63,16 @@ pub(crate) async fn upgrade(
     onward: &Onward,
 ) -> Step {
     let started_at = Timestamp::now();
-    let url = onward.url(true);
     let head = readable(context, request, asked, onward);
     let (link, answer) = loop {
-        let mut link = match links.take(context, &onward.origin).await {
+        let mut link = match links.take_any(context, onward).await {
             Ok(link) => link,
             Err(no_link) => {
-                let record = Exchanged::without(context, url, started_at, no_link.addr);
+                let record = Exchanged::without(context, onward.url(true), started_at, no_link.addr);
                 return refuse(client, request, Some(record), no_link.problem).await;
             }
         };
+        let url = onward.url_at(&link.origin, true);
         match timeout(context.handshake(), ask(context, client, &mut link, request, &head)).await {
             Ok(Ok(answer)) => break (link, answer),
             Ok(Err(AnswerFault::Silent)) if link.was_idle => {}
@@ -85,13 +85,14 @@ pub(crate) async fn upgrade(
                 let limit = context.settings.limits.handshake_ms;
                 let detail = format!(
                     "the server {} did not answer the upgrade within {limit} ms",
-                    onward.origin
+                    link.origin
                 );
                 return refuse(client, request, Some(record), Problem::too_slow(detail)).await;
             }
         }
     };
     let answered_at = Timestamp::now();
+    let url = onward.url_at(&link.origin, true);
     if answer.status() != 101 {
         let record = Exchanged::with(context, url, started_at, &link);
         return refused_by_server(context, client, links, link, request, answer, record).await;

@@ -7,9 +7,7 @@ use std::net::TcpListener;
 use serde_json::Value;
 
 use crate::compressed::squeezed;
-use crate::peers::{
-    BINARY, CLOSE, End, FIN, PING, RSV1, Stage, TEXT, close, ended, messages, part, shake_hands, tunnelled,
-};
+use crate::peers::{BINARY, CLOSE, End, FIN, PING, RSV1, Stage, TEXT, close, ended, messages, part, shake_hands};
 use crate::safety::{ATTACK, BLOCK, all_heard};
 use crate::stage::Proxy;
 
@@ -216,7 +214,7 @@ fn in_a_tunnel_behind_what_a_lenient_server_skips() {
     for skipped in ["", "\r\n", "\r\n\r\n"] {
         let mut tcp = proxy.tunnel(addr);
         tcp.write_all(skipped.as_bytes()).unwrap();
-        let (mut client, mut server) = shake_hands(tunnelled(tcp), &listener, "");
+        let (mut client, mut server) = shake_hands(End::client(tcp), &listener, "");
         client.send(TEXT, ATTACK.as_bytes());
         client.send(TEXT, b"fine");
         server.hears(TEXT, b"fine");
@@ -230,7 +228,7 @@ fn in_a_tunnel_behind_what_a_lenient_server_skips() {
         "\nGET / HTTP/1.1\r\n\r\n",
         &long,
     ] {
-        let mut client = tunnelled(proxy.tunnel(addr));
+        let mut client = End::client(proxy.tunnel(addr));
         let (mut server, _) = listener.accept().unwrap();
         client.tcp.write_all(refused.as_bytes()).unwrap();
         let answer = client.http_head();

@@ -80,6 +80,14 @@ pub(crate) struct End {
 }
 
 impl End {
+    pub(crate) fn client(tcp: TcpStream) -> Self {
+        Self { tcp, client: true }
+    }
+
+    pub(crate) fn server(tcp: TcpStream) -> Self {
+        Self { tcp, client: false }
+    }
+
     pub(crate) fn frame(&self, first: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = head(first, self.client, payload.len() as u64);
         if self.client {
@@ -239,20 +247,14 @@ impl Stage {
     /// A new WebSocket for which the client offers, and the server agrees to, these extensions.
     pub(crate) fn open_with(&self, extensions: &str) -> (End, End) {
         let addr = self.proxy.addr("reverse");
-        let client = End {
-            tcp: connect(addr),
-            client: true,
-        };
+        let client = End::client(connect(addr));
         shake_hands(client, &self.listener, extensions)
     }
 
     /// A request for a WebSocket that offers these extensions, with `early` in the same packet; the client's end, the
     /// server's, and the head that it got.
     pub(crate) fn ask(&self, offers: &str, early: &[u8]) -> (End, End, String) {
-        let client = End {
-            tcp: connect(self.proxy.addr("reverse")),
-            client: true,
-        };
+        let client = End::client(connect(self.proxy.addr("reverse")));
         ask(client, &self.listener, offers, early)
     }
 }
@@ -277,7 +279,7 @@ fn ask(mut client: End, listener: &TcpListener, offers: &str, early: &[u8]) -> (
     client.tcp.write_all(&[request.as_bytes(), early].concat()).unwrap();
     let tcp = listener.accept().unwrap().0;
     tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut server = End { tcp, client: false };
+    let mut server = End::server(tcp);
     let request = server.http_head();
     (client, server, request)
 }
@@ -287,11 +289,6 @@ fn extensions_field(extensions: &str) -> String {
         "" => String::new(),
         some => format!("Sec-WebSocket-Extensions: {some}\r\n"),
     }
-}
-
-/// The client's end of a tunnel through the regular door.
-pub(crate) fn tunnelled(tcp: TcpStream) -> End {
-    End { tcp, client: true }
 }
 
 /// Both say Close 1000, and both streams end.

@@ -10,13 +10,13 @@ use crate::stage::wait_for;
 fn while_the_store_fails_all_is_relayed_and_counted_and_then_stored_again() {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-    use crate::peers::{shake_hands, tunnelled};
+    use crate::peers::{End, shake_hands};
     use crate::stage::Proxy;
 
     // Files may have no more than some 400 KB, until the limit is lifted.
     let proxy = Proxy::start_behind("trap '' XFSZ; ulimit -S -f 800", &[]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = tunnelled(proxy.tunnel(listener.local_addr().unwrap()));
+    let client = End::client(proxy.tunnel(listener.local_addr().unwrap()));
     let (mut client, mut server) = shake_hands(client, &listener, "");
     let text = "x".repeat(50_000);
     let mut passed = 0;

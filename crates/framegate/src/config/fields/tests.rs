@@ -1,3 +1,5 @@
+//! Each field by itself, all together, and over a route.
+
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;

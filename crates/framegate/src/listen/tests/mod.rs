@@ -72,7 +72,7 @@ impl Proxy {
         })
         .unwrap();
         let live = recorder.subscribe();
-        let gateway = Rules::new(&settings).unwrap();
+        let gateway = crate::listen::Rules::new(&settings).unwrap();
         let world = World {
             judges: Arc::new(ArcSwap::from_pointee(Judges::new(&settings, Arc::default()).unwrap())),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),

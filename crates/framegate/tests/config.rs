@@ -209,7 +209,7 @@ fn a_wrong_command_line_is_exit_code_2_and_help_is_0() {
     let home = tempfile::tempdir().unwrap();
     for line in [
         "mcp",
-        "run --mode gateway@:4000",
+        "run --mode socks5@:4000",
         "run --mode nonsense",
         "run --control nowhere",
         "export",

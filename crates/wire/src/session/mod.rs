@@ -174,11 +174,15 @@ pub struct Session {
 
 impl Session {
     /// A session whose first message gets the number `first_sequence`. Both directions begin at [`Gate::Open`], or at
-    /// [`Gate::Check`] where a violation must not have left in part before it is seen.
+    /// [`Gate::Check`] where a violation must not have left in part before it is seen, or where the direction is
+    /// [bridged](Agreed::is_bridged).
     #[must_use]
     pub fn new(config: Arc<Config>, agreed: Agreed, first_sequence: u32, now: Millis) -> Self {
         Self {
-            halves: Direction::BOTH.map(|direction| Half::new(direction, config.open(), &agreed)),
+            halves: Direction::BOTH.map(|direction| {
+                let legs = agreed.legs(direction);
+                Half::new(direction, config.open(legs), legs)
+            }),
             config,
             agreed,
             next_sequence: first_sequence,

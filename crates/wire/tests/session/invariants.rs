@@ -12,7 +12,7 @@ use wire::frame::{FrameHead, Opcode, PAYLOAD_BYTES_MAX, RSV1};
 use wire::session::Fate;
 use wire::{Direction, mask};
 
-use super::stage::{Receiver, Seen, Stage, inflate};
+use super::stage::{Receiver, Seen, Stage, inflate, leg, sender_inflater};
 
 /// Holds a session that has a record against all of it.
 pub fn hold(stage: &Stage) {
@@ -144,7 +144,7 @@ impl<'a> Way<'a> {
 
     /// The data messages on record are the frames that were said: every one in exactly one message.
     fn data_is_on_record(&self) {
-        let mut inflater = Some(Receiver::inflater(self.direction, &self.stage.agreed));
+        let mut inflater = Some(sender_inflater(self.direction, &self.stage.agreed));
         let mut rest = &self.data[..];
         for seen in self.received(false) {
             let facts = &seen.facts;
@@ -153,7 +153,7 @@ impl<'a> Way<'a> {
             (frames, rest) = rest.split_at(facts.frames as usize);
             let first = frames.first().expect("a message has a frame").head;
             assert_eq!((facts.opcode, facts.masked), (first.opcode, first.mask.is_some()));
-            let deflate = self.stage.agreed.deflate.is_some();
+            let deflate = leg(self.direction.from(), &self.stage.agreed).is_some();
             let compressed = deflate && first.rsv & RSV1 != 0 && first.opcode != Opcode::Continuation;
             assert_eq!(facts.compressed, compressed, "{facts:?}");
             assert!(

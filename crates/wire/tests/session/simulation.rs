@@ -8,7 +8,7 @@ use wire::{Direction, Peer};
 
 use super::dice::{Dice, seeds};
 use super::invariants;
-use super::stage::{Receiver, Stage, config, frame};
+use super::stage::{Receiver, Stage, config, frame, leg};
 
 fn payload(dice: &mut Dice) -> Vec<u8> {
     let len = match dice.roll(8) {
@@ -23,12 +23,13 @@ fn payload(dice: &mut Dice) -> Vec<u8> {
 
 /// Says what one peer sends: its bytes, and the data messages in them.
 fn script(dice: &mut Dice, from: Peer, agreed: &Agreed, hostile: bool) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let params = agreed.deflate.unwrap_or_default();
+    let leg = leg(from, agreed);
+    let params = leg.unwrap_or_default();
     let (bits, takeover) = match from {
         Peer::Client => (params.client_max_window_bits, !params.client_no_context_takeover),
         Peer::Server => (params.server_max_window_bits, !params.server_no_context_takeover),
     };
-    let mut deflater = agreed.deflate.and_then(|_| Deflater::new(bits, takeover));
+    let mut deflater = leg.and_then(|_| Deflater::new(bits, takeover));
     let (mut bytes, mut messages) = (Vec::new(), Vec::new());
     for _ in 0..dice.roll(12) {
         if hostile && dice.one_in(4) {
@@ -84,10 +85,7 @@ fn agreed(dice: &mut Dice) -> Agreed {
         server_max_window_bits: 9 + dice.roll(7) as u8,
         client_max_window_bits: 9 + dice.roll(7) as u8,
     };
-    Agreed {
-        deflate: (!dice.one_in(3)).then_some(params),
-        unknown: false,
-    }
+    Agreed::both((!dice.one_in(3)).then_some(params))
 }
 
 /// Hands both scripts in, in pieces of any size, and lets `meanwhile` act between them.

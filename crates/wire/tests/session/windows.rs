@@ -103,10 +103,7 @@ impl Case {
             server_max_window_bits: receive.0,
             server_no_context_takeover: receive.1,
         };
-        let agreed = Agreed {
-            deflate: Some(params),
-            unknown: false,
-        };
+        let agreed = Agreed::both(Some(params));
         let config = Config {
             inflate_ratio_max: u32::MAX,
             // All that is said is shown at once.

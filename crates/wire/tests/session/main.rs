@@ -1,6 +1,6 @@
 //! The session from outside: bytes in, bytes and facts out. No sockets, no clock.
 //!
-//! `playbook`, `judging`, `gates`, `own` and `ends` tell single stories. `simulation` makes up thousands of them from a
+//! `playbook`, `judging`, `gates`, `own`, `ends` and `bridged` tell single stories. `simulation` makes up thousands of them from a
 //! seed and holds them against the invariants; `FRAMEGATE_SEED=N` replays one story, `FRAMEGATE_SEEDS=N` asks for more of
 //! them. `windows` changes compressed directions at random, and reads them with a receiver that is as strict as any; `legs` does so where the two legs are compressed each in its own
 //! way.
@@ -20,3 +20,4 @@ mod inflate;
 mod talk;
 mod windows;
 mod legs;
+mod bridged;

@@ -7,7 +7,9 @@ use crate::deflate::{Deflater, Params};
 /// How a session behaves; shared by all connections of the same settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whether a violation closes the connection; otherwise it is passed on and flagged. Limits always close.
+    /// Whether a violation closes the connection; otherwise it is passed on and flagged. Limits always close, and so does
+    /// what cannot be passed on: a compressed message that is held and does not inflate, and what a
+    /// [bridged](Agreed::is_bridged) direction's receiver would misread.
     pub close_on_violation: bool,
     /// Text messages must be UTF-8. Seen only in directions that are not [`Gate::Open`].
     pub validate_utf8: bool,
@@ -85,7 +87,16 @@ impl Agreed {
 
     /// Whether the legs differ so that what a direction's sender compresses is nothing that its receiver can read, or its
     /// receiver can have compressed what its sender cannot. Such a direction is never at cut-through: its messages are
-    /// held until they are whole and leave anew, whoever judges or not.
+    /// held until they are whole, whoever judges or not.
+    ///
+    /// A message that came compressed leaves as one frame of its own, compressed for the receiver's leg or plain. So does
+    /// one that came plain, if its sender could not have compressed it and it is long enough to gain by it; all others
+    /// leave as they came. Two things cannot leave at all, and close the connection whatever
+    /// [`Config::close_on_violation`] says: a compressed message that does not inflate (1007), and RSV1 where it means
+    /// nothing on the sender's leg and something on the receiver's (1002).
+    ///
+    /// A smaller window than the receiver's leg allows, or one that is not kept, is nothing that differs: whoever reads the
+    /// larger reads the smaller, and bytes pass as they are.
     #[must_use]
     pub fn is_bridged(&self, direction: Direction) -> bool {
         self.legs(direction).are_bridged()

@@ -207,7 +207,10 @@ mod tests {
             "permessage-deflate; server_no_context_takeover; server_max_window_bits=11",
         ] {
             let flaw = read(answer).unwrap_err();
-            assert!(matches!(flaw, ResponseFlaw::DeflateNotAsOffered(_)), "{answer}: {flaw:?}");
+            assert!(
+                matches!(flaw, ResponseFlaw::DeflateNotAsOffered(_)),
+                "{answer}: {flaw:?}"
+            );
         }
         let whole = ALL.to_answer();
         let not_offered = |name: &str| Err(ResponseFlaw::ExtensionNotOffered(name.to_owned()));

@@ -41,7 +41,11 @@ fn is_closed_for(stage: &mut Stage, by: Peer, rule: Rule) {
     let cause = stage.session.ending().unwrap().cause;
     assert_eq!(cause, Cause::Proxy(Reason::Violation(violation)));
     let flagged = stage.seen.iter().find(|seen| seen.facts.violation == Some(rule));
-    assert_eq!(flagged.map(|seen| &seen.fate), Some(&Fate::Dropped), "and it is on record");
+    assert_eq!(
+        flagged.map(|seen| &seen.fate),
+        Some(&Fate::Dropped),
+        "and it is on record"
+    );
 }
 
 #[test]
@@ -56,7 +60,11 @@ fn nobody_judges_and_yet_a_message_waits_until_it_is_whole() {
     stage.says(Client, first);
     assert_eq!(stage.gets(Server), b"");
     stage.says(Client, last);
-    assert_eq!(stage.gets(Server), text(Client, "hello, hello, hello"), "one plain frame, the client's key");
+    assert_eq!(
+        stage.gets(Server),
+        text(Client, "hello, hello, hello"),
+        "one plain frame, the client's key"
+    );
     assert!(stage.inspects.is_empty() && stage.session.wants(Client));
     assert_eq!(stage.record(), [r#"2 send text "hello, hello, hello" sent"#]);
 }
@@ -65,15 +73,25 @@ fn nobody_judges_and_yet_a_message_waits_until_it_is_whole() {
 fn what_came_plain_and_may_leave_plain_leaves_as_it_came() {
     let mut stage = Stage::new(config(), client_only());
     let ping = frame(Client, true, 0, 9, b"?");
-    let parts = [frame(Client, false, 0, 1, b"one "), frame(Client, true, 0, 0, &[b'x'; 5_000])];
+    let parts = [
+        frame(Client, false, 0, 1, b"one "),
+        frame(Client, true, 0, 0, &[b'x'; 5_000]),
+    ];
     stage.says(Client, &parts[0]).says(Client, &ping);
     assert_eq!(stage.gets(Server), ping, "a ping passes the message that it stands in");
     stage.says(Client, &parts[1]);
-    assert_eq!(stage.gets(Server), parts.concat(), "its sender could have compressed it, and did not");
+    assert_eq!(
+        stage.gets(Server),
+        parts.concat(),
+        "its sender could have compressed it, and did not"
+    );
     stage.says(Server, &text(Server, "short"));
     assert_eq!(stage.gets(Client), text(Server, "short"));
     let long = "a long message ".repeat(100);
-    let parts = [frame(Server, false, 0, 1, &long.as_bytes()[..700]), frame(Server, true, 0, 0, &long.as_bytes()[700..])];
+    let parts = [
+        frame(Server, false, 0, 1, &long.as_bytes()[..700]),
+        frame(Server, true, 0, 0, &long.as_bytes()[700..]),
+    ];
     stage.says(Server, &parts.concat());
     let got = stage.gets(Client);
     assert!(got[0] == 0xc1 && got.len() < 100, "one compressed frame");
@@ -101,7 +119,10 @@ fn a_window_that_fits_passes_as_it_is() {
     assert_eq!(stage.gets(Server), bytes[..7], "before it is whole");
     let senders = agreed.senders().unwrap();
     assert!(senders.client_no_context_takeover && !senders.server_no_context_takeover);
-    assert_eq!((senders.client_max_window_bits, senders.server_max_window_bits), (10, 15));
+    assert_eq!(
+        (senders.client_max_window_bits, senders.server_max_window_bits),
+        (10, 15)
+    );
 }
 
 #[test]
@@ -139,7 +160,10 @@ fn a_bit_that_only_the_receiver_would_understand_closes() {
 fn behind_a_close_too_no_bit_reaches_who_would_misread_it() {
     let mut stage = Stage::new(config(), client_only());
     let goodbye = close(Server, 1000, "");
-    stage.says(Server, &[&goodbye[..], &frame(Server, true, 4, 1, b"\x4a\x4c\x02\x00")].concat());
+    stage.says(
+        Server,
+        &[&goodbye[..], &frame(Server, true, 4, 1, b"\x4a\x4c\x02\x00")].concat(),
+    );
     assert_eq!(stage.gets(Client), goodbye, "and nothing else");
 }
 
@@ -178,7 +202,10 @@ fn a_message_that_is_interrupted_where_it_cannot_be_inflated_closes() {
 
 #[test]
 fn a_bomb_closes_before_it_is_written_out() {
-    for (size, ratio, rule) in [(3 << 20, u32::MAX, Rule::MessageTooBig), (1 << 20, 20, Rule::InflateRatio)] {
+    for (size, ratio, rule) in [
+        (3 << 20, u32::MAX, Rule::MessageTooBig),
+        (1 << 20, 20, Rule::InflateRatio),
+    ] {
         let config = Config {
             inflate_ratio_max: ratio,
             ..config()
@@ -239,8 +266,19 @@ fn verdicts_change_a_bridged_direction_as_any_other() {
     let got = stage.gets(Client);
     let read = reader.read(&got);
     let long = long.into_bytes();
-    assert_eq!(read, [(2, long.clone()), (1, long.clone()), (2, b"short".to_vec()), (1, long.clone())]);
-    assert!(got.len() < long.len() + 200, "only what was injected is as long as it is");
+    assert_eq!(
+        read,
+        [
+            (2, long.clone()),
+            (1, long.clone()),
+            (2, b"short".to_vec()),
+            (1, long.clone())
+        ]
+    );
+    assert!(
+        got.len() < long.len() + 200,
+        "only what was injected is as long as it is"
+    );
     stage.says(Server, &text(Server, "no")).judge(Verdict::Close {
         code: 1008,
         reason: "policy".into(),

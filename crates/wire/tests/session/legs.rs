@@ -165,7 +165,9 @@ impl Way {
 
     fn judges(&mut self, dice: &mut Dice, stage: &mut Stage) {
         let mut undecided = self.waiting.iter_mut().filter(|message| message.decision.is_none());
-        let Some(message) = undecided.nth(dice.roll(3) as usize) else { return };
+        let Some(message) = undecided.nth(dice.roll(3) as usize) else {
+            return;
+        };
         let verdict = match dice.roll(5) {
             0 => Verdict::Drop,
             1 => Verdict::Replace(NewMessage {
@@ -295,7 +297,11 @@ fn talk(dice: &mut Dice, client: Window, server: Window, messages: usize) {
         }
         way.check(&mut stage);
     }
-    assert!([Peer::Client, Peer::Server].iter().all(|peer| stage.session.wants(*peer)));
+    assert!(
+        [Peer::Client, Peer::Server]
+            .iter()
+            .all(|peer| stage.session.wants(*peer))
+    );
 }
 
 #[test]

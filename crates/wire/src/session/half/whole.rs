@@ -1,8 +1,8 @@
 //! The common case in few steps: whole messages of one frame each, with nothing unusual about them. Whatever is unusual
 //! goes the long way, in `super`; both ways come to the same.
 
-use super::super::output::{Entry, Facts, Fate, Output, Payload, Recorded, Span};
 use super::super::Cx;
+use super::super::output::{Entry, Facts, Fate, Output, Payload, Recorded, Span};
 use super::{Frame, Half, Stop};
 use crate::frame::{FrameHead, Opcode, RSV1};
 

@@ -81,16 +81,29 @@ fn config(script: &mut Script<'_>) -> Config {
 
 fn agreed(script: &mut Script<'_>) -> Agreed {
     let (flags, bits) = (script.byte(), script.byte());
+    let client = params(flags, bits);
+    // Rare flags, so that most of what was found before legs could differ still means what it did.
+    let server = if flags & 0xc0 == 0x80 {
+        params(script.byte(), script.byte())
+    } else {
+        client
+    };
+    Agreed {
+        client,
+        server,
+        // Client and server agree on what nobody here knows, and so on all the rest.
+        unknown: flags & 8 != 0 && client == server,
+    }
+}
+
+fn params(flags: u8, bits: u8) -> Option<Params> {
     let params = Params {
         server_no_context_takeover: flags & 1 != 0,
         client_no_context_takeover: flags & 2 != 0,
         server_max_window_bits: 8 + bits % 8,
         client_max_window_bits: 8 + (bits >> 3) % 8,
     };
-    Agreed {
-        deflate: (flags & 4 != 0).then_some(params),
-        unknown: flags & 8 != 0,
-    }
+    (flags & 4 != 0).then_some(params)
 }
 
 /// A session on its stage, with those who act on it.
@@ -238,6 +251,14 @@ impl Play {
             return;
         }
         if self.stage.said.iter().any(|said| has_no_end(said)) {
+            return;
+        }
+        // What is said in a bridged direction waits until it is whole, and may end the conversation.
+        let may_wait = |direction: Direction| {
+            let silent = self.stage.said[direction.from().index()].is_empty();
+            !silent && !invariants::fit(direction, &self.stage.agreed)
+        };
+        if Direction::BOTH.into_iter().any(may_wait) {
             return;
         }
         for peer in [Peer::Client, Peer::Server] {

@@ -19,11 +19,12 @@ pub(super) struct Cast {
 impl Cast {
     pub(super) fn new(agreed: &Agreed) -> Self {
         let deflater = |bits, no_takeover: bool| Deflater::new(bits, !no_takeover);
-        let params = agreed.deflate;
+        let client = agreed.client;
+        let server = agreed.server;
         Self {
             deflaters: [
-                params.and_then(|params| deflater(params.client_max_window_bits, params.client_no_context_takeover)),
-                params.and_then(|params| deflater(params.server_max_window_bits, params.server_no_context_takeover)),
+                client.and_then(|params| deflater(params.client_max_window_bits, params.client_no_context_takeover)),
+                server.and_then(|params| deflater(params.server_max_window_bits, params.server_no_context_takeover)),
             ],
             pending: Default::default(),
         }

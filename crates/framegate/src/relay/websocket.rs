@@ -55,13 +55,13 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         mut flow,
         judges,
     } = relayed;
-    if let Some(params) = negotiated.deflate {
+    let agreed = Agreed {
+        unknown: negotiated.unknown,
+        ..Agreed::both(negotiated.deflate)
+    };
+    if let Some(params) = agreed.senders() {
         flow.deflate(params);
     }
-    let agreed = Agreed {
-        deflate: negotiated.deflate,
-        unknown: negotiated.unknown,
-    };
     let on_record = flow.id() != FlowId(0);
     let mut conversation = Conversation {
         session: Session::new(Arc::new(config(&policy, &flow)), agreed, flow.next_sequence(), millis()),

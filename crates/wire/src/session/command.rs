@@ -141,7 +141,8 @@ impl Session {
     }
 
     /// Changes what happens to whole messages of a direction, from the next one on. Whoever judged and does so no more
-    /// still owes its verdicts. Where a violation closes the connection, [`Gate::Open`] is [`Gate::Check`].
+    /// still owes its verdicts. Where a violation closes the connection, and in a [bridged](super::Agreed::is_bridged)
+    /// direction, [`Gate::Open`] is [`Gate::Check`].
     ///
     /// A gate shuts between two messages. If compressed messages have passed uninflated before, it shuts only with
     /// the inflater that has seen them: [`Output::NeedsInflater`] asks for it as soon as the message under way is
@@ -149,7 +150,10 @@ impl Session {
     /// does not go back to cut-through: with [`Gate::Open`] its messages are still held until they are whole, but wait
     /// for nobody.
     pub fn set_gate(&mut self, direction: Direction, gate: Gate, out: &mut Vec<Output>) {
-        let gate = if gate == Gate::Open { self.config.open() } else { gate };
+        let gate = match gate {
+            Gate::Open => self.config.open(self.agreed.legs(direction)),
+            shut => shut,
+        };
         self.halves[direction.index()].set_gate(gate, cx!(self, out));
     }
 
@@ -161,6 +165,6 @@ impl Session {
     /// What [`Session::receive`] had not taken can be handed in then.
     #[must_use = "an inflater that is not needed here is still its owner's"]
     pub fn resume(&mut self, direction: Direction, inflater: Option<Inflater>) -> Option<Inflater> {
-        self.halves[direction.index()].resume(inflater, &self.agreed)
+        self.halves[direction.index()].resume(inflater)
     }
 }

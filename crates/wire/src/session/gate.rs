@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::config::Legs;
 use super::output::{Facts, Fate, Inspect, Output, Payload, Recorded, Ticket, Verdict};
 use super::queue::{Held, Queue, Raw};
-use super::{Agreed, Config, Cx};
+use super::{Config, Cx};
 use crate::Direction;
 use crate::deflate::{Inflated, Inflater};
 use crate::error::Rule;
@@ -44,7 +45,7 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new(direction: Direction, gate: Gate, agreed: &Agreed, inflater: Option<Inflater>) -> Self {
+    pub(super) fn new(direction: Direction, gate: Gate, legs: Legs, inflater: Option<Inflater>) -> Self {
         Self {
             judged: gate == Gate::Judge,
             raw: Raw::default(),
@@ -55,7 +56,7 @@ impl Hold {
             control_raw: Vec::new(),
             control_plain: Vec::new(),
             inflater,
-            queue: Queue::new(direction, agreed),
+            queue: Queue::new(direction, legs),
         }
     }
 
@@ -254,7 +255,7 @@ impl Hold {
     /// message and without a wait.
     pub(super) fn may_go(&self) -> bool {
         let rootless = self.inflater.is_none() && !self.queue.is_diverged();
-        self.queue.is_empty() && (rootless || !self.queue.takeover())
+        self.queue.is_empty() && (rootless || !self.queue.takes_over())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -272,5 +273,5 @@ impl Hold {
 
 /// The inflater, made with the first compressed message.
 fn inflater<'a>(inflater: &'a mut Option<Inflater>, queue: &Queue) -> &'a mut Inflater {
-    inflater.get_or_insert_with(|| Inflater::new(queue.takeover()))
+    inflater.get_or_insert_with(|| Inflater::new(queue.takes_over()))
 }

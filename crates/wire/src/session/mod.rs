@@ -20,6 +20,10 @@
 //!    direction are sent anew (RFC 7692 §7.1.1). The inflater always gets the sender's original stream. There is no way
 //!    back: the receiver's window is never again what the sender takes it for.
 //!
+//! Each leg has parameters of permessage-deflate of its own ([`Agreed`]). A direction whose receiver cannot read what its
+//! sender compresses, or could have compressed what its sender cannot, is *bridged*: never at cut-through, and sent anew
+//! from its first message on. Where the legs are the same, or fit, none of this costs anything.
+//!
 //! Whatever the order of inputs: no byte leaves that was not received or commanded, every message that arrives gets
 //! one fate and one place in the sequence, and the same inputs give the same outputs.
 
@@ -174,11 +178,15 @@ pub struct Session {
 
 impl Session {
     /// A session whose first message gets the number `first_sequence`. Both directions begin at [`Gate::Open`], or at
-    /// [`Gate::Check`] where a violation must not have left in part before it is seen.
+    /// [`Gate::Check`] where a violation must not have left in part before it is seen, or where the direction is
+    /// [bridged](Agreed::is_bridged).
     #[must_use]
     pub fn new(config: Arc<Config>, agreed: Agreed, first_sequence: u32, now: Millis) -> Self {
         Self {
-            halves: Direction::BOTH.map(|direction| Half::new(direction, config.open(), &agreed)),
+            halves: Direction::BOTH.map(|direction| {
+                let legs = agreed.legs(direction);
+                Half::new(direction, config.open(legs), legs)
+            }),
             config,
             agreed,
             next_sequence: first_sequence,

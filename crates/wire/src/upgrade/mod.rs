@@ -2,12 +2,15 @@
 //! the server's answer agree to.
 //!
 //! Reading order: [`Request`] (the client's side) · [`Offer`] (extensions, as they stand in the header) ·
-//! [`negotiated`] and [`check_response`] (the server's side). Nothing in here decides what happens to a flaw.
+//! [`negotiated`] and [`check_response`] (the server's side) · [`accept_deflate`] and [`offer_deflate`] (where the proxy
+//! itself negotiates, as a server and as a client). Nothing in here decides what happens to a flaw.
 
 mod extension;
 mod request;
 mod response;
+mod deflate;
 
+pub use deflate::{accept_deflate, deflate_answered, offer_deflate};
 pub use extension::{ExtensionError, Offer, Param, SyntaxError};
 pub use request::{BadUpgrade, Request, WebSocketRequest};
 pub use response::{Negotiated, ResponseFlaw, check_response, negotiated};

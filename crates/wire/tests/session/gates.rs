@@ -212,10 +212,7 @@ fn without_takeover_a_gate_shuts_and_opens_as_if_nothing_were_compressed() {
         client_no_context_takeover: true,
         ..Params::default()
     };
-    let agreed = Agreed {
-        deflate: Some(params),
-        unknown: false,
-    };
+    let agreed = Agreed::both(Some(params));
     let mut deflater = Deflater::new(15, false).unwrap();
     let mut says = |word: &[u8]| {
         let mut small = Vec::new();

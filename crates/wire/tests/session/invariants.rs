@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use wire::deflate::Inflater;
+use wire::deflate::{Inflater, Params};
 use wire::error::Rule;
 use wire::frame::{FrameHead, Opcode, PAYLOAD_BYTES_MAX, RSV1};
-use wire::session::Fate;
+use wire::session::{Agreed, Fate};
 use wire::{Direction, mask};
 
-use super::stage::{Receiver, Seen, Stage, inflate};
+use super::stage::{Receiver, Seen, Stage, inflate, leg, sender_inflater};
 
 /// Holds a session that has a record against all of it.
 pub fn hold(stage: &Stage) {
@@ -34,6 +34,7 @@ pub fn hold(stage: &Stage) {
         way.data_is_on_record();
         way.control_is_on_record();
         way.what_left_is_what_the_record_says();
+        way.is_readable();
         way.one_close();
     }
 }
@@ -144,7 +145,7 @@ impl<'a> Way<'a> {
 
     /// The data messages on record are the frames that were said: every one in exactly one message.
     fn data_is_on_record(&self) {
-        let mut inflater = Some(Receiver::inflater(self.direction, &self.stage.agreed));
+        let mut inflater = Some(sender_inflater(self.direction, &self.stage.agreed));
         let mut rest = &self.data[..];
         for seen in self.received(false) {
             let facts = &seen.facts;
@@ -153,7 +154,7 @@ impl<'a> Way<'a> {
             (frames, rest) = rest.split_at(facts.frames as usize);
             let first = frames.first().expect("a message has a frame").head;
             assert_eq!((facts.opcode, facts.masked), (first.opcode, first.mask.is_some()));
-            let deflate = self.stage.agreed.deflate.is_some();
+            let deflate = leg(self.direction.from(), &self.stage.agreed).is_some();
             let compressed = deflate && first.rsv & RSV1 != 0 && first.opcode != Opcode::Continuation;
             assert_eq!(facts.compressed, compressed, "{facts:?}");
             assert!(
@@ -274,7 +275,7 @@ impl<'a> Way<'a> {
             let mine;
             (mine, frames) = frames.split_at(seen.facts.frames as usize);
             let how = match &seen.fate {
-                Fate::Sent if seen.held && seen.facts.compressed => How::RawOrAnew(seen.facts.opcode),
+                Fate::Sent if seen.held => self.sent(seen, mine),
                 Fate::Sent => How::Raw,
                 Fate::Replaced(new) => How::Anew(new.opcode),
                 Fate::Dropped if seen.held => How::Not,
@@ -293,6 +294,38 @@ impl<'a> Way<'a> {
             None => {}
         }
         leaving
+    }
+
+    /// How a message leaves that was held, and that nobody changed.
+    fn sent(&self, seen: &Seen, frames: &[Frame<'_>]) -> How {
+        let facts = &seen.facts;
+        let [from, to] = [self.direction.from(), self.direction.to()].map(|peer| leg(peer, &self.stage.agreed));
+        let misread = from.is_none() && to.is_some();
+        assert!(
+            !misread || frames.iter().all(|frame| frame.head.rsv & RSV1 == 0),
+            "what means nothing on one leg is not passed on to where it means something: {facts:?}"
+        );
+        let data = matches!(facts.opcode, Opcode::Text | Opcode::Binary);
+        if facts.compressed && !fit(self.direction, &self.stage.agreed) {
+            How::Anew(facts.opcode)
+        } else if facts.compressed || misread && data && facts.violation.is_none() {
+            How::RawOrAnew(facts.opcode)
+        } else {
+            How::Raw
+        }
+    }
+
+    /// A peer without permessage-deflate on its leg gets no message that says it is compressed.
+    fn is_readable(&self) {
+        let agreed = &self.stage.agreed;
+        let deflate = |peer| leg(peer, agreed).is_some();
+        if !deflate(self.direction.from()) || deflate(self.direction.to()) {
+            return;
+        }
+        for frame in self.got.iter().filter(|frame| !frame.is_control()) {
+            let first = frame.head.opcode != Opcode::Continuation;
+            assert!(!first || frame.head.rsv & RSV1 == 0, "{:?}: unreadable", self.direction);
+        }
     }
 
     /// Where no peer did anything wrong, the far end decodes exactly what was let through.
@@ -353,6 +386,19 @@ impl<'a> Way<'a> {
                 self.direction
             );
         }
+    }
+}
+
+/// Whether what a direction's sender may compress is something that its receiver can read, and the other way round.
+pub fn fit(direction: Direction, agreed: &Agreed) -> bool {
+    let window = |params: Params| match direction {
+        Direction::Send => (params.client_max_window_bits, !params.client_no_context_takeover),
+        Direction::Receive => (params.server_max_window_bits, !params.server_no_context_takeover),
+    };
+    let [from, to] = [direction.from(), direction.to()].map(|peer| leg(peer, agreed).map(window));
+    match (from, to) {
+        (Some((from_bits, from_keeps)), Some((to_bits, to_keeps))) => from_bits <= to_bits && from_keeps <= to_keeps,
+        (from, to) => from == to,
     }
 }
 

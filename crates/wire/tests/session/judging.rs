@@ -172,10 +172,7 @@ fn without_takeover_verbatim_relaying_resumes() {
         client_no_context_takeover: true,
         ..Params::default()
     };
-    let mut stage = judged(Agreed {
-        deflate: Some(params),
-        unknown: false,
-    });
+    let mut stage = judged(Agreed::both(Some(params)));
     let mut deflater = Deflater::new(15, false).unwrap();
     for verdict in [Verdict::Drop, Verdict::Pass] {
         let mut small = Vec::new();

@@ -62,10 +62,7 @@ pub fn judged(agreed: Agreed) -> Stage {
 }
 
 pub fn deflate() -> Agreed {
-    Agreed {
-        deflate: Some(Params::default()),
-        unknown: false,
-    }
+    Agreed::both(Some(Params::default()))
 }
 
 pub fn close(from: Peer, code: u16, reason: &str) -> Vec<u8> {
@@ -131,7 +128,7 @@ impl Stage {
             injected: BTreeSet::new(),
             stalled: [false; 2],
             parts: Default::default(),
-            inflaters: Direction::BOTH.map(|direction| Receiver::inflater(direction, &agreed)),
+            inflaters: Direction::BOTH.map(|direction| sender_inflater(direction, &agreed)),
         }
     }
 
@@ -387,23 +384,36 @@ pub fn inflate(inflater: &mut Inflater, compressed: &[u8]) -> Vec<u8> {
     }
 }
 
+/// What inflates the messages of a direction as their sender compresses them.
+pub fn sender_inflater(direction: Direction, agreed: &Agreed) -> Inflater {
+    leg_inflater(direction, leg(direction.from(), agreed).unwrap_or_default())
+}
+
+/// What was agreed on with a peer.
+pub fn leg(peer: Peer, agreed: &Agreed) -> Option<Params> {
+    match peer {
+        Peer::Client => agreed.client,
+        Peer::Server => agreed.server,
+    }
+}
+
+fn leg_inflater(direction: Direction, params: Params) -> Inflater {
+    match direction {
+        Direction::Send => Inflater::new(!params.client_no_context_takeover),
+        Direction::Receive => Inflater::new(!params.server_no_context_takeover),
+    }
+}
+
 /// What a strict receiver makes of the bytes it got: whole data messages in order, inflated, and its control frames.
 pub struct Receiver {
-    inflater: Inflater,
+    /// There if its leg is compressed.
+    inflater: Option<Inflater>,
 }
 
 impl Receiver {
     pub fn new(direction: Direction, agreed: &Agreed) -> Self {
         Self {
-            inflater: Self::inflater(direction, agreed),
-        }
-    }
-
-    pub fn inflater(direction: Direction, agreed: &Agreed) -> Inflater {
-        let params = agreed.deflate.unwrap_or_default();
-        match direction {
-            Direction::Send => Inflater::new(!params.client_no_context_takeover),
-            Direction::Receive => Inflater::new(!params.server_no_context_takeover),
+            inflater: leg(direction.to(), agreed).map(|params| leg_inflater(direction, params)),
         }
     }
 
@@ -431,10 +441,9 @@ impl Receiver {
                 let (opcode, compressed, whole) = under_way.take().expect("just put there");
                 messages.push((
                     opcode,
-                    if compressed {
-                        inflate(&mut self.inflater, &whole)
-                    } else {
-                        whole
+                    match &mut self.inflater {
+                        Some(inflater) if compressed => inflate(inflater, &whole),
+                        _ => whole,
                     },
                 ));
             }

@@ -3,52 +3,16 @@
 //!
 //! The sender is zlib with the window that was agreed on, the receiver one that reads no further back than that.
 
-use flate2::{Compress, Compression, FlushCompress};
 use wire::deflate::Params;
-use wire::frame::{FrameHead, HEAD_BYTES_MAX, Opcode};
+use wire::frame::{FrameHead, Opcode};
 use wire::message::NewMessage;
 use wire::session::{Agreed, Config, Gate, Ticket, Verdict};
-use wire::{Direction, Peer, mask};
+use wire::{Direction, Peer};
 
 use super::dice::{Dice, seeds};
-use super::inflate::{Small, Strict};
+use super::inflate::Strict;
 use super::stage::{KEY, Stage, config, frame};
-
-/// A peer that compresses with the window that was agreed on.
-enum Sender {
-    Zlib(Box<Compress>, bool),
-    Small(Small),
-}
-
-impl Sender {
-    fn new(dice: &mut Dice, window_bits: u8, takeover: bool) -> Self {
-        match window_bits {
-            8 => Self::Small(Small::new(takeover)),
-            bits => {
-                let level = Compression::new(1 + dice.roll(9) as u32);
-                let stream = Compress::new_with_window_bits(level, false, bits);
-                Self::Zlib(Box::new(stream), takeover)
-            }
-        }
-    }
-
-    fn compress(&mut self, message: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(message.len() * 2 + 100);
-        match self {
-            _ if message.is_empty() => out.push(0),
-            Self::Small(small) => small.compress(message, &mut out),
-            Self::Zlib(stream, takeover) => {
-                if !*takeover {
-                    stream.reset();
-                }
-                stream.compress_vec(message, &mut out, FlushCompress::Sync).unwrap();
-                assert!(out.ends_with(&[0, 0, 0xff, 0xff]));
-                out.truncate(out.len() - 4);
-            }
-        }
-        out
-    }
-}
+use super::talk::{Sender, repeating, whole, whole_messages};
 
 /// A message on its way.
 struct Message {
@@ -103,10 +67,7 @@ impl Case {
             server_max_window_bits: receive.0,
             server_no_context_takeover: receive.1,
         };
-        let agreed = Agreed {
-            deflate: Some(params),
-            unknown: false,
-        };
+        let agreed = Agreed::both(Some(params));
         let config = Config {
             inflate_ratio_max: u32::MAX,
             // All that is said is shown at once.
@@ -130,27 +91,8 @@ impl Case {
         }
     }
 
-    /// A payload that repeats what was said before, just now or long ago.
     fn payload(&mut self, dice: &mut Dice) -> Vec<u8> {
-        let most = dice.one_of([0, 40, 300, 300, 300, 300, 1_200, 1_200]);
-        let long = if dice.one_in(150) { 40_000 } else { 0 };
-        let len = (long + dice.roll(most + 1)) as usize;
-        let mut payload = Vec::new();
-        while payload.len() < len {
-            let piece = 3 + dice.roll(40) as usize;
-            if self.history.len() < piece || dice.one_in(3) {
-                let letter = b'a' + dice.roll(26) as u8;
-                payload.extend((0..piece).map(|n| letter ^ (n as u8 & dice.roll(8) as u8)));
-            } else {
-                let reach = self.history.len() - piece;
-                let near = dice.one_of([reach, reach.min(260), reach.min(1_000)]);
-                let from = reach - dice.roll(near as u64 + 1) as usize;
-                payload.extend_from_slice(&self.history[from..from + piece]);
-            }
-        }
-        payload.iter_mut().for_each(|byte| *byte &= 0x7f);
-        self.history.extend_from_slice(&payload);
-        payload
+        repeating(dice, &mut self.history)
     }
 
     fn key(&self, own: bool) -> Option<[u8; 4]> {
@@ -299,46 +241,13 @@ impl Case {
             }
         }
         assert!(rest.is_empty(), "nothing else leaves");
-        self.reads(&got);
+        let read = whole_messages(&got, |small| {
+            let read = self.receiver.message(small);
+            read.expect("it inflates in the window that was agreed on")
+        });
+        self.read.extend(read);
         assert!(self.read == self.meant, "the far end reads what was meant");
     }
-
-    /// The far end reads what it got: whole messages.
-    fn reads(&mut self, mut bytes: &[u8]) {
-        let mut under_way: Option<(u8, bool, Vec<u8>)> = None;
-        while let Some(head) = FrameHead::parse(bytes) {
-            let end = usize::from(head.head_len) + head.payload_len as usize;
-            let mut payload = Vec::new();
-            mask::unmask_into(&mut payload, &bytes[usize::from(head.head_len)..end], head.mask, 0);
-            bytes = &bytes[end..];
-            if head.opcode.is_control() {
-                continue;
-            }
-            let (_, _, whole) = under_way.get_or_insert_with(|| (head.opcode.bits(), head.rsv != 0, Vec::new()));
-            whole.extend(payload);
-            if head.fin
-                && let Some((opcode, compressed, whole)) = under_way.take()
-            {
-                let read = if compressed {
-                    self.receiver
-                        .message(&whole)
-                        .expect("it inflates in the window that was agreed on")
-                } else {
-                    whole
-                };
-                self.read.push((opcode, read));
-            }
-        }
-        assert!(bytes.is_empty() && under_way.is_none(), "whole messages");
-    }
-}
-
-/// One frame of the proxy's own.
-fn whole(opcode: Opcode, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(payload.len() + HEAD_BYTES_MAX);
-    FrameHead::new(opcode, key, payload.len() as u64).encode(&mut bytes);
-    mask::unmask_into(&mut bytes, payload, key, 0);
-    bytes
 }
 
 fn case(seed: u64) {

@@ -1,7 +1,7 @@
 //! A frame begins: its header is held against the rules and the limits before a byte of it leaves.
 
 use super::super::output::Facts;
-use super::super::{Agreed, Config, Cx};
+use super::super::{Config, Cx};
 use super::{Frame, Half};
 use crate::Direction;
 use crate::error::Rule;
@@ -14,7 +14,7 @@ const HEADERS_BYTES_MIN: u64 = 1 << 20;
 impl Half {
     /// A frame begins: holds it against the rules and the limits, and finds its place.
     pub(super) fn begin(&mut self, mut head: FrameHead, cx: &mut Cx<'_>) -> Result<(), Rule> {
-        let flaw = self.flaw(&head, cx.agreed);
+        let flaw = self.flaw(&head, cx.agreed.unknown);
         let control = head.opcode.is_control();
         let stop = if head.payload_len > PAYLOAD_BYTES_MAX {
             // The frame has no end that could be reached; what comes of it is counted against the longest one.
@@ -24,6 +24,9 @@ impl Half {
             Some(Rule::FrameTooBig)
         } else if !control && self.is_too_big_with(&head, cx.config) {
             Some(Rule::MessageTooBig)
+        } else if head.rsv & RSV1 != 0 && self.legs.would_be_misread() {
+            // It cannot be passed on, so it is not left to the settings.
+            Some(Rule::ReservedBits)
         } else if cx.config.close_on_violation {
             flaw
         } else {
@@ -41,12 +44,10 @@ impl Half {
             stopped: stop.is_some(),
             silent: stop.is_some_and(Rule::is_limit),
         });
-        if !control {
-            self.begin_data(facts, cx);
-        }
+        let interrupted = if control { Ok(()) } else { self.begin_data(facts, cx) };
         match stop {
             Some(rule) if !self.away => Err(rule),
-            _ => Ok(()),
+            _ => interrupted,
         }
     }
 
@@ -63,8 +64,9 @@ impl Half {
         }
     }
 
-    /// A data frame begins or continues a message.
-    fn begin_data(&mut self, mut facts: Facts, cx: &mut Cx<'_>) {
+    /// A data frame begins or continues a message. An error is of the message that it interrupts, if that cannot leave.
+    fn begin_data(&mut self, mut facts: Facts, cx: &mut Cx<'_>) -> Result<(), Rule> {
+        let mut interrupted = Ok(());
         match &mut self.message {
             Some(message) if facts.opcode == Opcode::Continuation => {
                 message.frames = message.frames.saturating_add(1);
@@ -80,27 +82,28 @@ impl Half {
                         self.unfinished(cut, cx);
                     }
                 } else {
-                    let _ = self.message_end(None, cx);
+                    interrupted = self.message_end(None, cx);
                 }
                 let rsv1 = self.frame.is_some_and(|frame| frame.head.rsv & RSV1 != 0);
-                facts.compressed = rsv1 && cx.agreed.deflate.is_some() && facts.opcode != Opcode::Continuation;
+                facts.compressed = rsv1 && self.legs.may_compress() && facts.opcode != Opcode::Continuation;
                 self.uninflated |= facts.compressed && self.hold.is_none();
                 self.message = Some(facts);
             }
         }
+        interrupted
     }
 
     /// What is wrong with a header here.
     #[inline]
-    pub(super) fn flaw(&self, head: &FrameHead, agreed: &Agreed) -> Option<Rule> {
+    pub(super) fn flaw(&self, head: &FrameHead, unknown: bool) -> Option<Rule> {
         let control = head.opcode.is_control();
         let first = !control && head.opcode != Opcode::Continuation;
-        let meant = if agreed.deflate.is_some() && first { RSV1 } else { 0 };
+        let meant = if self.legs.may_compress() && first { RSV1 } else { 0 };
         if self.close_seen {
             Some(Rule::FrameAfterClose)
-        } else if head.rsv & !meant != 0 && !agreed.unknown {
+        } else if head.rsv & !meant != 0 && !unknown {
             Some(Rule::ReservedBits)
-        } else if matches!(head.opcode, Opcode::Reserved(_)) && !agreed.unknown {
+        } else if matches!(head.opcode, Opcode::Reserved(_)) && !unknown {
             Some(Rule::ReservedOpcode)
         } else if head.mask.is_some() != (self.direction == Direction::Send) {
             Some(if head.mask.is_some() {

@@ -10,9 +10,10 @@ mod turn;
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::Cx;
+use super::config::Legs;
 use super::gate::{Gate, Hold};
 use super::output::{Bytes, Entry, Facts, Fate, Output, Payload, Recorded, Span};
-use super::{Agreed, Cx};
 use crate::close::{self, Close};
 use crate::error::Rule;
 use crate::frame::{FrameHead, HEAD_BYTES_MAX, Opcode};
@@ -31,6 +32,7 @@ pub(super) struct Stop {
 #[derive(Debug)]
 pub(super) struct Half {
     direction: Direction,
+    legs: Legs,
     /// What is wanted: it is so from the next message on.
     gate: Gate,
     /// There while the gate is shut: what waits, the inflater, the deflater.
@@ -80,11 +82,12 @@ struct Frame {
 }
 
 impl Half {
-    pub(super) fn new(direction: Direction, gate: Gate, agreed: &Agreed) -> Self {
+    pub(super) fn new(direction: Direction, gate: Gate, legs: Legs) -> Self {
         Self {
             direction,
+            legs,
             gate,
-            hold: (gate != Gate::Open).then(|| Box::new(Hold::new(direction, gate, agreed, None))),
+            hold: (gate != Gate::Open).then(|| Box::new(Hold::new(direction, gate, legs, None))),
             partial: [0; HEAD_BYTES_MAX],
             partial_len: 0,
             frame: None,

@@ -2,7 +2,7 @@
 
 use super::super::gate::{Gate, Hold};
 use super::super::output::Output;
-use super::super::{Agreed, Config, Cx};
+use super::super::{Config, Cx};
 use super::Half;
 use crate::deflate::Inflater;
 
@@ -31,24 +31,24 @@ impl Half {
         match &self.hold {
             Some(hold) if open && hold.may_go() => self.hold = None,
             // Without context takeover no message refers to another, and a new inflater reads each.
-            None if !open && self.uninflated && cx.agreed.window(self.direction).1 => {
+            None if !open && self.uninflated && self.legs.take_over() => {
                 self.stalled = true;
                 let direction = self.direction;
                 cx.out.push(Output::NeedsInflater { direction });
             }
-            None if !open => self.shut(None, cx.agreed),
+            None if !open => self.shut(None),
             _ => {}
         }
     }
 
     /// Goes on behind [`Output::NeedsInflater`]. Gives the inflater back if the gate does not shut.
-    pub(in crate::session) fn resume(&mut self, inflater: Option<Inflater>, agreed: &Agreed) -> Option<Inflater> {
+    pub(in crate::session) fn resume(&mut self, inflater: Option<Inflater>) -> Option<Inflater> {
         if !std::mem::take(&mut self.stalled) {
             return inflater;
         }
         match inflater {
             Some(inflater) if self.gate != Gate::Open && !inflater.has_failed() => {
-                self.shut(Some(inflater.guarding()), agreed);
+                self.shut(Some(inflater.guarding()));
                 None
             }
             unfit => {
@@ -58,9 +58,9 @@ impl Half {
         }
     }
 
-    fn shut(&mut self, inflater: Option<Inflater>, agreed: &Agreed) {
+    fn shut(&mut self, inflater: Option<Inflater>) {
         self.uninflated = false;
-        self.hold = Some(Box::new(Hold::new(self.direction, self.gate, agreed, inflater)));
+        self.hold = Some(Box::new(Hold::new(self.direction, self.gate, self.legs, inflater)));
     }
 
     pub(in crate::session) fn wants(&self, config: &Config) -> bool {

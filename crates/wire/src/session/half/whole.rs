@@ -1,8 +1,8 @@
 //! The common case in few steps: whole messages of one frame each, with nothing unusual about them. Whatever is unusual
 //! goes the long way, in `super`; both ways come to the same.
 
+use super::super::Cx;
 use super::super::output::{Entry, Facts, Fate, Output, Payload, Recorded, Span};
-use super::super::{Agreed, Cx};
 use super::{Frame, Half, Stop};
 use crate::frame::{FrameHead, Opcode, RSV1};
 
@@ -15,9 +15,9 @@ impl Half {
             return at;
         }
         let most = cx.config.frame_bytes_max.min(cx.config.message_bytes_max);
-        while let Some((head, start, end)) = self.whole_message(input, at, most, cx.agreed) {
+        while let Some((head, start, end)) = self.whole_message(input, at, most, cx.agreed.unknown) {
             at = end;
-            let compressed = head.rsv & RSV1 != 0 && cx.agreed.deflate.is_some();
+            let compressed = head.rsv & RSV1 != 0 && self.legs.may_compress();
             self.uninflated |= compressed;
             let sequence = cx.sequence();
             let Some(kept_max) = cx.config.record_bytes_max else {
@@ -52,8 +52,8 @@ impl Half {
             return Ok(at);
         }
         let most = cx.config.frame_bytes_max.min(cx.config.message_bytes_max);
-        while let Some((head, start, end)) = self.whole_message(input, at, most, cx.agreed) {
-            let compressed = head.rsv & RSV1 != 0 && cx.agreed.deflate.is_some();
+        while let Some((head, start, end)) = self.whole_message(input, at, most, cx.agreed.unknown) {
+            let compressed = head.rsv & RSV1 != 0 && self.legs.may_compress();
             let hold = self.hold.as_mut();
             let Some(hold) = hold.filter(|hold| !compressed && hold.wants(cx.config)) else {
                 break;
@@ -82,12 +82,12 @@ impl Half {
     /// The header of the message at `at`, where its payload begins, and where it ends: if it is whole, in one frame and
     /// without a flaw.
     #[inline(always)]
-    fn whole_message(&self, input: &[u8], at: usize, most: u64, agreed: &Agreed) -> Option<(FrameHead, usize, usize)> {
+    fn whole_message(&self, input: &[u8], at: usize, most: u64, unknown: bool) -> Option<(FrameHead, usize, usize)> {
         let head = FrameHead::parse(&input[at..])?;
         let start = at + usize::from(head.head_len);
         let one_frame = head.fin && matches!(head.opcode, Opcode::Text | Opcode::Binary);
         let here = head.payload_len <= most && head.payload_len <= (input.len() - start) as u64;
-        if !one_frame || !here || self.flaw(&head, agreed).is_some() {
+        if !one_frame || !here || self.flaw(&head, unknown).is_some() {
             return None;
         }
         #[allow(clippy::cast_possible_truncation)] // no longer than `input`

@@ -11,7 +11,6 @@ use bytes::{Buf as _, Bytes};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use wire::session::{self, Agreed, End, Output, Reason, Session, Ticket, Verdict};
-use wire::upgrade::Negotiated;
 
 use super::ending::ending;
 use super::live::Orders;
@@ -32,8 +31,8 @@ pub struct WebSocket {
     pub client: Side,
     /// Between the proxy and the server.
     pub server: Side,
-    /// What client and server have agreed on.
-    pub negotiated: Negotiated,
+    /// What goes on each leg.
+    pub agreed: Agreed,
     /// How it is relayed.
     pub policy: Policy,
     /// How its flow began.
@@ -49,16 +48,12 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
     let WebSocket {
         client,
         server,
-        negotiated,
+        agreed,
         policy,
         opening,
         mut flow,
         judges,
     } = relayed;
-    let agreed = Agreed {
-        unknown: negotiated.unknown,
-        ..Agreed::both(negotiated.deflate)
-    };
     if let Some(params) = agreed.senders() {
         flow.deflate(params);
     }

@@ -3,13 +3,17 @@
 //! The server is asked with the client's own words and answers first: the client gets its 101, or whatever else it
 //! says, as it came. Frames are the [`relay`](crate::relay)'s.
 
+mod extensions;
+
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::timeout;
 use wire::http::{Framing, RequestHead, ResponseHead};
-use wire::upgrade::{Negotiated, Offer, WebSocketRequest, check_response, negotiated};
+use wire::upgrade::WebSocketRequest;
+
+use extensions::Extensions;
 
 use crate::config::Terms;
 use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp};
@@ -24,7 +28,8 @@ use crate::relay::{Leg, WebSocket};
 #[derive(Debug)]
 pub(crate) struct Agreed {
     server: Conn,
-    negotiated: Negotiated,
+    /// What goes on each leg.
+    legs: wire::session::Agreed,
     opening: Arc<Opening>,
     flow: FlowTap,
     terms: Option<Arc<Terms>>,
@@ -36,7 +41,7 @@ impl Agreed {
         WebSocket {
             client: leg(client),
             server: leg(self.server),
-            negotiated: self.negotiated,
+            agreed: self.legs,
             policy: context.policy(self.terms),
             opening: self.opening,
             flow: self.flow,
@@ -63,7 +68,10 @@ pub(crate) async fn upgrade(
     onward: &Onward,
 ) -> Step {
     let started_at = Timestamp::now();
-    let head = readable(context, request, asked, onward);
+    let extensions = Extensions::new(asked, onward.terms.as_deref(), !context.judges.is_empty());
+    let mut head = onward.rewritten(request, true);
+    extensions.offer(&mut head);
+    let head = head.finish();
     let (link, answer) = loop {
         let mut link = match links.take_any(context, onward).await {
             Ok(link) => link,
@@ -97,51 +105,37 @@ pub(crate) async fn upgrade(
         let record = Exchanged::with(context, url, started_at, &link);
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
-    let (negotiated, notes) = agreed(asked, &answer);
-    if negotiated.unknown && !context.judges.is_empty() {
-        let record = Exchanged::with(context, url, started_at, &link);
-        return refuse(client, request, Some(record), unreadable()).await;
-    }
+    let settled = match extensions.answered(&answer) {
+        Ok(settled) => settled,
+        Err(why) => {
+            let record = Exchanged::with(context, url, started_at, &link);
+            return refuse(client, request, Some(record), unreadable(&why)).await;
+        }
+    };
     let opening = Arc::new(websocket_opening(context, url, started_at, &link, &answer));
     let mut flow = context.tap.open(Arc::clone(&opening));
     if let Some(redactor) = context.judges.recorded() {
-        flow.redact(Some(Arc::clone(redactor)), negotiated.unknown);
+        flow.redact(Some(Arc::clone(redactor)), settled.agreed.unknown);
     }
-    record_upgrade(&mut flow, request, started_at, &answer, answered_at, notes);
-    if let Err(error) = client.send(answer.raw()).await {
+    let told = settled.answer(&answer);
+    record_upgrade(&mut flow, request, started_at, &answer, answered_at, settled.notes);
+    if let Err(error) = client.send(&told).await {
         flow.end(failed(format!("the client did not take the server's 101: {error}")));
         return Step::Abort;
     }
     flow.ready().await;
     Step::WebSocket(Box::new(Agreed {
         server: link.conn,
-        negotiated,
+        legs: settled.agreed,
         opening,
         flow,
         terms: onward.terms.clone(),
     }))
 }
 
-fn unreadable() -> Problem {
-    let detail = "the server's 101 agrees to an extension that it was not offered, so its messages could not be judged";
+fn unreadable(why: &str) -> Problem {
+    let detail = format!("the server's 101 cannot be taken, because its messages could not be read: {why}");
     Problem::bad_gateway("unreadable-extension", detail)
-}
-
-/// The head that goes to the server. Where messages are judged it offers only extensions that can be read through: what
-/// judges could not read must not pass them.
-fn readable(context: &Context, request: &RequestHead, asked: &WebSocketRequest, onward: &Onward) -> Vec<u8> {
-    const NAME: &str = "Sec-WebSocket-Extensions";
-    let mut head = onward.rewritten(request, true);
-    let all_known = asked.extensions_error.is_none() && asked.extensions.iter().all(Offer::is_deflate);
-    if !context.judges.is_empty() && !all_known {
-        let known = asked.extensions.iter().filter(|offer| offer.is_deflate());
-        let known: Vec<String> = known.map(ToString::to_string).collect();
-        match known.is_empty() {
-            true => head.remove(NAME),
-            false => head.set(NAME, known.join(", ")),
-        };
-    }
-    head.finish()
 }
 
 /// Sends the request on and waits for the head that answers it.
@@ -228,21 +222,6 @@ async fn refused_by_server(
         links.keep(link);
     }
     Step::KeepAlive
-}
-
-/// What the 101 agreed to, and what is to be said about it on record.
-fn agreed(asked: &WebSocketRequest, answer: &ResponseHead) -> (Negotiated, Vec<(String, String)>) {
-    let flaws: Vec<String> = check_response(asked, answer).iter().map(ToString::to_string).collect();
-    let mut notes = vec![("status".to_owned(), answer.status().to_string())];
-    if !flaws.is_empty() {
-        notes.push(("violation".to_owned(), flaws.join("; ")));
-    }
-    // What frames mean under extensions that cannot be understood is not known; they are passed on as they are.
-    let negotiated = negotiated(answer).unwrap_or_else(|_| Negotiated {
-        unknown: true,
-        ..Negotiated::default()
-    });
-    (negotiated, notes)
 }
 
 fn websocket_opening(

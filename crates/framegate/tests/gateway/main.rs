@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod compress;
 mod fields;
 mod onward;
 #[allow(dead_code)] // the tests of `relay` use more of it

@@ -80,6 +80,17 @@ pub enum ResponseFlaw {
     SeveralProtocols,
 }
 
+impl ResponseFlaw {
+    /// Whether it is about extensions.
+    #[must_use]
+    pub const fn is_of_extensions(&self) -> bool {
+        matches!(
+            self,
+            Self::Extensions(_) | Self::ExtensionNotOffered(_) | Self::DeflateNotAsOffered(_)
+        )
+    }
+}
+
 /// What is wrong with a server's 101, each as a short fact. Empty for other responses: they need not be anything.
 #[must_use]
 pub fn check_response(request: &WebSocketRequest, response: &ResponseHead) -> Vec<ResponseFlaw> {

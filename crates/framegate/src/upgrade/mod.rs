@@ -90,12 +90,7 @@ pub(crate) async fn upgrade(
             }
             Err(_) => {
                 let record = Exchanged::with(context, url, started_at, &link);
-                let limit = context.settings.limits.handshake_ms;
-                let detail = format!(
-                    "the server {} did not answer the upgrade within {limit} ms",
-                    link.origin
-                );
-                return refuse(client, request, Some(record), Problem::too_slow(detail)).await;
+                return refuse(client, request, Some(record), too_slow(context, &link)).await;
             }
         }
     };
@@ -131,6 +126,14 @@ pub(crate) async fn upgrade(
         flow,
         terms: onward.terms.clone(),
     }))
+}
+
+fn too_slow(context: &Context, link: &Link) -> Problem {
+    let limit = context.settings.limits.handshake_ms;
+    Problem::too_slow(format!(
+        "the server {} did not answer the upgrade within {limit} ms",
+        link.origin
+    ))
 }
 
 fn unreadable(why: &str) -> Problem {

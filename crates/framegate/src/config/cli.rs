@@ -126,7 +126,7 @@ pub enum Command {
 /// `run`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct RunArgs {
-    /// A door: regular@ADDR or reverse:URL@ADDR; repeatable [default: regular@127.0.0.1:8080]
+    /// A door: regular@ADDR, gateway@ADDR or reverse:URL@ADDR; repeatable [default: regular@127.0.0.1:8080]
     #[arg(long = "mode", value_name = "MODE", value_parser = str::parse::<Mode>)]
     pub modes: Vec<Mode>,
     /// Where the HTTP API listens; port 0 picks a free one [default: 127.0.0.1:8081]

@@ -140,13 +140,17 @@ fn a_bit_that_only_the_receiver_would_understand_closes() {
         (first.clone(), frame(Server, true, 4, 0, &small)),
         (first, frame(Server, true, 4, 1, &small)),
     ] {
-        for close_on_violation in [false, true] {
+        for (close_on_violation, unknown) in [(false, false), (true, false), (false, true)] {
             for gate in [Gate::Open, Gate::Judge] {
                 let config = Config {
                     close_on_violation,
                     ..config()
                 };
-                let mut stage = Stage::new(config, client_only());
+                let agreed = Agreed {
+                    unknown,
+                    ..client_only()
+                };
+                let mut stage = Stage::new(config, agreed);
                 stage.gate(Direction::Receive, gate);
                 stage.says(Server, &before).says(Server, &bytes);
                 assert!(stage.inspects.is_empty());

@@ -24,7 +24,7 @@ impl Half {
             Some(Rule::FrameTooBig)
         } else if !control && self.is_too_big_with(&head, cx.config) {
             Some(Rule::MessageTooBig)
-        } else if head.rsv & RSV1 != 0 && self.legs.would_be_misread() {
+        } else if self.is_misread(&head) {
             // It cannot be passed on, so it is not left to the settings.
             Some(Rule::ReservedBits)
         } else if cx.config.close_on_violation {
@@ -93,6 +93,11 @@ impl Half {
         interrupted
     }
 
+    /// RSV1 would say to the receiver that this is compressed, and says nothing here.
+    const fn is_misread(&self, head: &FrameHead) -> bool {
+        head.rsv & RSV1 != 0 && self.legs.would_be_misread()
+    }
+
     /// What is wrong with a header here.
     #[inline]
     pub(super) fn flaw(&self, head: &FrameHead, unknown: bool) -> Option<Rule> {
@@ -101,7 +106,7 @@ impl Half {
         let meant = if self.legs.may_compress() && first { RSV1 } else { 0 };
         if self.close_seen {
             Some(Rule::FrameAfterClose)
-        } else if head.rsv & !meant != 0 && !unknown {
+        } else if head.rsv & !meant != 0 && (!unknown || self.is_misread(head)) {
             Some(Rule::ReservedBits)
         } else if matches!(head.opcode, Opcode::Reserved(_)) && !unknown {
             Some(Rule::ReservedOpcode)

@@ -83,7 +83,10 @@ pub(crate) fn run(lab: &Lab, plan: &Plan) -> Vec<Row> {
 }
 
 /// One measurement, with an echo server and a proxy of its own.
-fn measure(lab: &Lab, proxy: Proxy, case: &Case, time_max: Duration) -> Result<Measurement> {
+///
+/// # Errors
+/// When the proxy does not start, or the load fails.
+pub(crate) fn measure(lab: &Lab, proxy: Proxy, case: &Case, time_max: Duration) -> Result<Measurement> {
     let (_echo, echo_addr) = lab.start_echo()?;
     let running = lab.start(proxy, echo_addr).context("start")?;
     let pid = running.process.pid();

@@ -10,10 +10,12 @@ mod socket;
 mod echo;
 mod load;
 mod relay;
+mod responder;
 mod process;
 mod proxy;
 mod compare;
 mod idle;
+mod hooks;
 mod machine;
 mod report;
 
@@ -30,7 +32,7 @@ use case::{CASES, Case, Kind};
 use compare::Plan;
 use load::Load;
 use machine::Machine;
-use proxy::{Lab, Proxy};
+use proxy::{HookLoad, Lab, Proxy};
 use report::Preface;
 
 /// What proxies cost for the same WebSocket work.
@@ -47,6 +49,16 @@ enum Command {
     Run(Run),
     /// Resident memory per idle connection of each proxy.
     Idle(Idle),
+    /// Throughput of one connection whose messages a slow hook judges, one at a time and many.
+    Hooks(Hooks),
+    /// A hook that answers every request with 200, until interrupted.
+    Hook {
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// How long it takes to.
+        #[arg(long, default_value_t = 0)]
+        delay_ms: u64,
+    },
     /// A WebSocket echo server, until interrupted.
     Echo {
         #[arg(long, default_value = "127.0.0.1:0")]
@@ -88,6 +100,15 @@ struct Idle {
     /// How many connections to open.
     #[arg(long, default_value_t = 2000)]
     connections: usize,
+}
+
+#[derive(Args)]
+struct Hooks {
+    #[command(flatten)]
+    scene: Scene,
+    /// Multiplies the number of round trips.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
 }
 
 #[derive(Args)]
@@ -141,6 +162,8 @@ struct LoadArgs {
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().command {
+        Command::Hooks(args) => return weigh_hooks(&args),
+        Command::Hook { listen, delay_ms } => responder::run(listen, Duration::from_millis(delay_ms))?,
         Command::Echo { listen } => echo::run(listen)?,
         Command::Relay { target, listen } => relay::run(listen, target)?,
         Command::Load(args) => load::run(&args.into())?,
@@ -217,6 +240,15 @@ fn weigh_idle(args: &Idle) -> Result<ExitCode> {
     })
 }
 
+fn weigh_hooks(args: &Hooks) -> Result<ExitCode> {
+    anyhow::ensure!(args.scale > 0.0, "--scale is above 0");
+    args.scene.enact("hooks", |lab, _, preface| {
+        let rows = hooks::run(lab, args.scale, Duration::from_secs(300));
+        let failed = rows.iter().any(|row| row.failed.is_some());
+        Ok((report::hooks(preface, &rows)?, failed))
+    })
+}
+
 impl Scene {
     /// Sets the scene, measures, prints and saves the report, and clears up. The exit code is 1 when a proxy that is
     /// there failed; one that is missing is only named.
@@ -237,6 +269,10 @@ impl Scene {
             framegate,
             proxy_cores,
             load_cores,
+            hook: HookLoad {
+                delay_ms: 0,
+                in_flight: 16,
+            },
         };
         let preface = Preface::now(Machine::here(&lab, &self.proxies));
         for proxy in &preface.machine.missing {

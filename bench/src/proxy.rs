@@ -35,6 +35,17 @@ pub(crate) enum Proxy {
     FramegatePlugin,
     /// framegate with the record switched off, and all presets of the safety filter in both directions.
     FramegateSafety,
+    /// framegate's gateway door with the record switched off, and a hook for each direction that answers 200.
+    FramegateHook,
+}
+
+/// The hook of [`Proxy::FramegateHook`], and how it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HookLoad {
+    /// How long it takes.
+    pub(crate) delay_ms: u64,
+    /// `hook.in_flight`.
+    pub(crate) in_flight: usize,
 }
 
 impl Proxy {
@@ -48,6 +59,7 @@ impl Proxy {
             Self::FramegateIndex => "framegate, record and index",
             Self::FramegatePlugin => "framegate, plugin",
             Self::FramegateSafety => "framegate, safety filter",
+            Self::FramegateHook => "framegate, hook each way",
         }
     }
 
@@ -57,12 +69,14 @@ impl Proxy {
 }
 
 /// Where to start proxies, and with what.
+#[derive(Clone)]
 pub(crate) struct Lab {
     /// A fresh directory for configurations, logs and data.
     pub(crate) dir: PathBuf,
     pub(crate) framegate: PathBuf,
     pub(crate) proxy_cores: String,
     pub(crate) load_cores: String,
+    pub(crate) hook: HookLoad,
 }
 
 /// A proxy that accepts connections.
@@ -71,6 +85,8 @@ pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     /// framegate's data directory.
     pub(crate) data_dir: Option<PathBuf>,
+    /// Ends with it.
+    _hook: Option<Process>,
 }
 
 impl Lab {
@@ -114,6 +130,38 @@ impl Lab {
         Ok((echo, addr))
     }
 
+    /// The same scene with another hook.
+    pub(crate) fn with_hook(&self, hook: HookLoad) -> Self {
+        Self { hook, ..self.clone() }
+    }
+
+    /// Starts the hook, on the load's cores.
+    fn start_hook(&self) -> Result<(Process, SocketAddr)> {
+        let exe = std::env::current_exe()?;
+        let args = [
+            "hook".to_owned(),
+            "--delay-ms".to_owned(),
+            self.hook.delay_ms.to_string(),
+        ];
+        let mut hook = Process::start(&self.load_cores, &exe, &args, &self.dir.join("hook.log"))?;
+        let addr = hook.listening().context("hook")?;
+        Ok((hook, addr))
+    }
+
+    fn hook_args(&self, target: SocketAddr, hook: SocketAddr) -> Vec<String> {
+        let url = format!("http://{hook}/");
+        let sets = [
+            format!(
+                "routes=[{{upstream=['ws://{target}'],send_hook='{url}',receive_hook='{url}',binary='hook',\
+                 compress=true,compress_upstream=true,message_bytes_max=16777216}}]"
+            ),
+            format!("hook.in_flight={}", self.hook.in_flight),
+            // A slow answer is not to end the run.
+            "hook.timeout_ms=10000".to_owned(),
+        ];
+        sets.into_iter().flat_map(|set| ["--set".to_owned(), set]).collect()
+    }
+
     /// Starts a proxy in front of `target` and waits until it accepts connections.
     ///
     /// # Errors
@@ -130,6 +178,7 @@ impl Lab {
                     process,
                     addr,
                     data_dir: None,
+                    _hook: None,
                 })
             }
             Proxy::Nginx => {
@@ -148,7 +197,14 @@ impl Lab {
             _ => {
                 let data_dir = self.fresh_data_dir()?;
                 fs::write(data_dir.join(PLUGIN_FILE), PLUGIN)?;
-                let args = framegate_args(&data_dir, target, proxy);
+                let hook = match proxy {
+                    Proxy::FramegateHook => Some(self.start_hook()?),
+                    _ => None,
+                };
+                let mut args = framegate_args(&data_dir, target, proxy);
+                if let Some((_, hook)) = &hook {
+                    args.extend(self.hook_args(target, *hook));
+                }
                 let mut process = start(&args)?;
                 let ready_file = data_dir.join("ready.json");
                 let addr = process.wait_for(START_TIME_MAX, || read_door(&ready_file))?;
@@ -156,6 +212,7 @@ impl Lab {
                     process,
                     addr,
                     data_dir: Some(data_dir),
+                    _hook: hook.map(|(process, _)| process),
                 })
             }
         }
@@ -221,7 +278,10 @@ fn framegate_args(data_dir: &Path, target: SocketAddr, proxy: Proxy) -> Vec<Stri
         ],
         _ => Vec::new(),
     };
-    let mode = format!("reverse:ws://{target}@127.0.0.1:0");
+    let mode = match proxy {
+        Proxy::FramegateHook => "gateway@127.0.0.1:0".to_owned(),
+        _ => format!("reverse:ws://{target}@127.0.0.1:0"),
+    };
     let data_dir = data_dir.display().to_string();
     let record = format!("record.enabled={}", proxy.records());
     let index = format!("store.full_text={}", proxy == Proxy::FramegateIndex);
@@ -276,6 +336,7 @@ fn await_door(mut process: Process, addr: SocketAddr) -> Result<Running> {
         process,
         addr,
         data_dir: None,
+        _hook: None,
     })
 }
 

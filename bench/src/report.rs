@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::machine::Machine;
 use crate::proxy::Proxy;
-use crate::{compare, idle};
+use crate::{compare, hooks, idle};
 
 /// Everything that stands above the tables.
 #[derive(Serialize)]
@@ -81,6 +81,34 @@ pub(crate) fn idle(preface: &Preface, rows: &[idle::Row], connections: usize) ->
             ],
         };
         cells.push([vec![row.proxy.name().to_owned()], measured].concat());
+    }
+    out.push_str(&table(&cells));
+    out.push_str(&json(preface, rows)?);
+    Ok(out)
+}
+
+/// What verdicts under way at once are worth.
+///
+/// # Errors
+/// When the numbers cannot be written as JSON.
+pub(crate) fn hooks(preface: &Preface, rows: &[hooks::Row]) -> Result<String> {
+    let mut out = preface.markdown(&format!(
+        "Throughput of one connection with {} messages in flight and a hook that takes {} ms",
+        hooks::IN_FLIGHT,
+        hooks::DELAY_MS
+    ));
+    let header = ["hook.in_flight", "round trips a second", "times the first"];
+    let mut cells = vec![header.map(str::to_owned).to_vec()];
+    let first = rows.first().map_or(0.0, |row| row.round_trips_per_second);
+    for row in rows {
+        let measured = match &row.failed {
+            Some(reason) => [format!("failed: {reason}"), String::new()],
+            None => [
+                format!("{:.0}", row.round_trips_per_second),
+                format!("{:.1}", row.round_trips_per_second / first),
+            ],
+        };
+        cells.push([vec![row.in_flight.to_string()], measured.to_vec()].concat());
     }
     out.push_str(&table(&cells));
     out.push_str(&json(preface, rows)?);

@@ -17,6 +17,7 @@ use crate::http::{
     AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
 };
+use crate::inspect::{Handshake, Hooked};
 use crate::record::{FlowTap, HttpMessage};
 use crate::relay::{Leg, WebSocket};
 
@@ -28,6 +29,7 @@ pub(crate) struct Agreed {
     opening: Arc<Opening>,
     flow: FlowTap,
     terms: Option<Arc<Terms>>,
+    hooked: Option<Hooked>,
 }
 
 impl Agreed {
@@ -37,7 +39,7 @@ impl Agreed {
             client: leg(client),
             server: leg(self.server),
             negotiated: self.negotiated,
-            policy: context.policy(self.terms),
+            policy: context.policy(self.terms, self.hooked),
             opening: self.opening,
             flow: self.flow,
             judges: Arc::clone(&context.judges),
@@ -97,7 +99,7 @@ pub(crate) async fn upgrade(
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
     let (negotiated, notes) = agreed(asked, &answer);
-    if negotiated.unknown && !context.judges.is_empty() {
+    if negotiated.unknown && context.judges.concern(onward.terms.as_deref()) {
         let record = Exchanged::with(context, url, started_at, &link);
         return refuse(client, request, Some(record), unreadable()).await;
     }
@@ -118,7 +120,21 @@ pub(crate) async fn upgrade(
         opening,
         flow,
         terms: onward.terms.clone(),
+        hooked: hooked(context, request, onward),
     }))
+}
+
+/// What the connection's webhooks go by, if it may have some.
+fn hooked(context: &Context, request: &RequestHead, onward: &Onward) -> Option<Hooked> {
+    let terms = Arc::clone(onward.terms.as_ref()?);
+    let way = onward.forwarded_for.as_deref();
+    let client = context.client_addr.ip();
+    let handshake = Handshake::new(request, &onward.target, &onward.removed, client, way);
+    Some(Hooked {
+        terms,
+        handshake: Arc::new(handshake),
+        hooks: Arc::clone(&context.hooks),
+    })
 }
 
 fn unreadable() -> Problem {
@@ -132,7 +148,7 @@ fn readable(context: &Context, request: &RequestHead, asked: &WebSocketRequest, 
     const NAME: &str = "Sec-WebSocket-Extensions";
     let mut head = onward.rewritten(request, true);
     let all_known = asked.extensions_error.is_none() && asked.extensions.iter().all(Offer::is_deflate);
-    if !context.judges.is_empty() && !all_known {
+    if context.judges.concern(onward.terms.as_deref()) && !all_known {
         let known = asked.extensions.iter().filter(|offer| offer.is_deflate());
         let known: Vec<String> = known.map(ToString::to_string).collect();
         match known.is_empty() {

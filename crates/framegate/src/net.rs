@@ -1,6 +1,7 @@
 //! One byte stream to a peer, plain or TLS, with whatever was read ahead of its turn.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -159,6 +160,44 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Whether a connection to `addr` reaches a socket that listens at `door`.
+pub(crate) fn is_at(door: SocketAddr, addr: SocketAddr) -> bool {
+    let (own, ip) = (door.ip().to_canonical(), addr.ip().to_canonical());
+    door.port() == addr.port()
+        && (own == ip || (own.is_unspecified() && is_here(ip)) || (ip.is_unspecified() && own.is_loopback()))
+}
+
+/// Whether an address is this machine's own: the system sends to those from themselves. No packet is sent for it.
+fn is_here(ip: IpAddr) -> bool {
+    let any = match ip {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let from = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((ip, 9))?;
+        socket.local_addr()
+    };
+    ip.is_loopback() || ip.is_unspecified() || from().is_ok_and(|from| from.ip() == ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_here;
+
+    #[test]
+    fn loopback_is_here_and_the_rest_of_the_world_is_not() {
+        for (ip, expected) in [
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("0.0.0.0", true),
+            ("192.0.2.1", false),
+        ] {
+            assert_eq!(is_here(ip.parse().expect("an address")), expected, "{ip}");
         }
     }
 }

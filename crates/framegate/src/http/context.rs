@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Origin;
 use crate::config::{Settings, Terms, Violations};
 use crate::flow::TlsLeg;
-use crate::inspect::Judges;
+use crate::inspect::{Hooked, Hooks, Judges};
 use crate::record::Tap;
 use crate::relay::{Live, Policy};
 use crate::tls::{Ca, Tls};
@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) judges: Arc<Judges>,
     /// The judges as they are now, which may be others by then.
     pub(crate) judges_now: Arc<ArcSwap<Judges>>,
+    /// What webhooks share.
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) live: Arc<Live>,
     pub(crate) tap: Tap,
     /// The door's word, such as "regular".
@@ -74,8 +76,9 @@ impl Context {
         if record.enabled { record.payload_bytes_max } else { 0 }
     }
 
-    /// How a connection that leaves HTTP is relayed; `terms`: what goes for it beyond the settings.
-    pub(crate) fn policy(&self, terms: Option<Arc<Terms>>) -> Policy {
+    /// How a connection that leaves HTTP is relayed; `terms`: what goes for it beyond the settings;
+    /// `hooked`: what its webhooks go by.
+    pub(crate) fn policy(&self, terms: Option<Arc<Terms>>, hooked: Option<Hooked>) -> Policy {
         // What a lenient server puts together otherwise than the rules saw it must not get past them.
         let default = match self.judges.block() || terms.is_some() {
             true => Violations::Close,
@@ -87,6 +90,7 @@ impl Context {
             live: Arc::clone(&self.live),
             judges_now: Arc::clone(&self.judges_now),
             terms,
+            hooked,
         }
     }
 }

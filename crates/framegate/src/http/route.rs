@@ -44,6 +44,8 @@ pub(crate) struct Onward {
     pub(crate) set: Vec<(&'static str, Vec<u8>)>,
     /// What goes for the connection, beyond the settings.
     pub(crate) terms: Option<Arc<Terms>>,
+    /// The way that a client has come, as `X-Forwarded-For` has it, where a trusted proxy said so.
+    pub(crate) forwarded_for: Option<Vec<u8>>,
 }
 
 /// What a client says to its proxy.
@@ -60,6 +62,7 @@ impl Onward {
             removed: Vec::new(),
             set: Vec::new(),
             terms: None,
+            forwarded_for: None,
         }
     }
 

@@ -181,6 +181,8 @@ impl Chain {
             let mut all = self.waiting.iter_mut().flatten();
             if let Some(message) = all.find(|message| message.subject.ticket == ticket) {
                 message.at = message.at.behind();
+                let judges = &mut self.panel.judges;
+                judges.iter_mut().for_each(|judge| judge.note(&mut message.decision));
                 message.take(decided, &self.panel.flow);
             }
         }

@@ -114,6 +114,9 @@ pub(crate) trait Judge {
         Poll::Pending
     }
 
+    /// Says what is to be said on record about the message whose answer [`Judge::poll`] has just given, besides who decided.
+    fn note(&mut self, _: &mut Decision) {}
+
     /// A message that was answered with [`Answer::Later`] is not there to be judged any more.
     fn forget(&mut self, _: Ticket) {}
 

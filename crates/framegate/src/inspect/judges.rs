@@ -10,7 +10,8 @@ use super::judge::{Judge, JudgedFlow};
 use super::plugin::{Hook, OnError, Plugin, PluginCounts, PluginSpec, Scripted, Stage};
 use super::rewrite::{Rewrite, Rewriter};
 use super::safety::{Action, Guard, InputRuleSpec, InputRules, InputSpec, OutputRuleSpec, Redact, Redactor, RuleError};
-use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, SafetyOutput, Settings};
+use super::webhook::{Hooked, SigningKey, Webhook};
+use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, SafetyOutput, Settings, Terms};
 use crate::flow::{Direction, FlowId, Opening};
 use crate::query::FlowFacts;
 
@@ -28,6 +29,8 @@ pub struct Judges {
     intercept_settings: config::Intercept,
     desk: Arc<Desk>,
     message_bytes_max: u64,
+    hook: Arc<config::Hook>,
+    signing: Option<Arc<SigningKey>>,
 }
 
 /// Why there are no judges as the settings ask for them.
@@ -80,6 +83,8 @@ impl Judges {
             let rule = Rule::new(rule).map_err(|error| wrong(row("intercept.rules", at), &error))?;
             intercept.push(Arc::new(rule));
         }
+        let signing = SigningKey::parse(&settings.hook.signing_key)
+            .map_err(|error| wrong("hook.signing_key".to_owned(), &error))?;
         Ok(Self {
             guard,
             blocks: settings.safety_blocks(),
@@ -91,11 +96,19 @@ impl Judges {
             intercept_settings: settings.intercept.clone(),
             desk,
             message_bytes_max: settings.limits.message_bytes_max,
+            hook: Arc::new(settings.hook.clone()),
+            signing: signing.map(Arc::new),
         })
     }
 
-    /// Whether nobody looks at any message of any connection.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether somebody looks at messages of a connection with those hooks.
+    pub(crate) fn concern(&self, hooked: Option<&Terms>) -> bool {
+        let has_hook = |terms: &Terms| Direction::BOTH.iter().any(|direction| terms.hook(*direction).is_some());
+        !self.is_empty() || hooked.is_some_and(has_hook)
+    }
+
+    /// Whether nobody looks at any message of any connection, but for its hooks.
+    fn is_empty(&self) -> bool {
         self.guard.is_none()
             && self.forwarded().is_none()
             && self.plugins.is_empty()
@@ -145,10 +158,19 @@ impl Judges {
 
     /// The judges of one connection, in the order that the [room](super) states; `None`: nobody looks at it. What plugins
     /// have kept for the flow goes on from the chain `before`.
-    pub(crate) fn chain(&self, id: FlowId, opening: &Opening, before: Option<&Chain>) -> Option<Chain> {
-        if self.is_empty() {
+    pub(crate) fn chain(
+        &self,
+        id: FlowId,
+        opening: &Opening,
+        hooked: Option<&Hooked>,
+        before: Option<&Chain>,
+    ) -> Option<Chain> {
+        if !self.concern(hooked.map(|hooked| &*hooked.terms)) {
             return None;
         }
+        // What the terms of a connection say goes for what takes a message's place, too.
+        let own_max = hooked.map_or(u64::MAX, |hooked| hooked.terms.message_bytes_max);
+        let message_bytes_max = self.message_bytes_max.min(own_max);
         let facts = FlowFacts::open(Cow::Owned(opening.clone()));
         let rewrite = concerning(&self.rewrite, |rule, direction| rule.concerns(&facts, direction));
         let held = concerning(&self.intercept, |rule, direction| rule.concerns(&facts, direction));
@@ -170,6 +192,11 @@ impl Judges {
         let rewriter = seat(Box::new(Rewriter(rewrite.rules)));
         let intercept = Intercept::new(Arc::clone(&self.desk), held.rules, self.intercept_settings.clone());
         let intercept = seat(Box::new(intercept));
+        let webhooks = Direction::BOTH.map(|direction| {
+            let signing = self.signing.clone();
+            let webhook = Webhook::new(hooked?, direction, &self.hook, signing, message_bytes_max)?;
+            Some(seat(Box::new(webhook)))
+        });
         let redact = self.forwarded().map(|redactor| {
             seat(Box::new(Redact {
                 redactor: Arc::clone(redactor),
@@ -190,6 +217,7 @@ impl Judges {
             row.add(rewrite.concerned[direction.index()].then_some(rewriter));
             row.add(held.concerned[direction.index()].then_some(intercept));
             row.add(with(&before_send, Stage::BeforeSend));
+            row.add(webhooks[direction.index()]);
             row.add_if_changed(guard);
             row.add(redact.filter(|_| direction == Direction::Receive));
             row.0
@@ -197,7 +225,7 @@ impl Judges {
         let flow = JudgedFlow {
             id,
             facts,
-            message_bytes_max: self.message_bytes_max,
+            message_bytes_max,
         };
         let some = rows.iter().any(|row| !row.is_empty());
         some.then(|| Chain::new(flow, judges, rows).with(self.guard.clone(), states))

@@ -10,11 +10,12 @@
 //! 3. **rewrite**: match and replace, in the order of its list;
 //! 4. **intercept**: held for a person, who sees what the rules before have made of it;
 //! 5. **plugins**: `on_before_send_to_server`, `on_before_send_to_client`;
-//! 6. **safety** again, if anybody has changed the message: nobody may say for a client what it may not say itself;
-//! 7. **redaction** of what goes to the client, if it is asked for.
+//! 6. **webhook**: an HTTP endpoint, about what is left of the message by then;
+//! 7. **safety** again, if anybody has changed the message: nobody may say for a client what it may not say itself;
+//! 8. **redaction** of what goes to the client, if it is asked for.
 //!
 //! Reading order: `judge` (what a judge is) · `chain` (the messages of one connection on their way) · `judges` (who
-//! judges, from the settings) · the judges: `safety`, `plugin`, `rewrite`, `intercept`.
+//! judges, from the settings) · the judges: `safety`, `plugin`, `rewrite`, `intercept`, `webhook`.
 
 mod judge;
 mod chain;
@@ -23,6 +24,7 @@ mod safety;
 mod plugin;
 mod rewrite;
 mod intercept;
+mod webhook;
 #[cfg(test)]
 mod samples;
 
@@ -32,3 +34,5 @@ pub(crate) use judge::{Opinion, Subject};
 pub use judges::{Judges, JudgesError};
 pub use plugin::PluginCounts;
 pub(crate) use safety::Redactor;
+pub use webhook::{Count as HookCount, Counts as HookCounts, Hooks};
+pub(crate) use webhook::{Handshake, Hooked};

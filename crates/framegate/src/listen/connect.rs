@@ -120,7 +120,7 @@ impl Entry {
                 stream: tcp.into(),
                 early: Bytes::new(),
             },
-            policy: self.context.policy(None),
+            policy: self.context.policy(None, None),
             flow: self.open(),
         }))
     }

@@ -162,6 +162,7 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
         ca: Arc::clone(&world.ca),
         judges: world.judges.load_full(),
         judges_now: Arc::clone(&world.judges),
+        hooks: Arc::clone(&world.hooks),
         live: Arc::clone(&world.live),
         tap: thread.tap.clone(),
         mode: door.mode,

@@ -181,9 +181,11 @@ impl Door for Gateway {
         };
         let hidden = rules.secret.as_ref().map(|(name, _)| name.as_str());
         onward.removed = not_passed_on(request, hidden);
+        let trusted = rules.trusts(peer);
         if rules.forwarded {
-            onward.set = forwarded(request, context, rules.trusts(peer));
+            onward.set = forwarded(request, context, trusted);
         }
+        onward.forwarded_for = Some(forwarded_for(request, context, trusted));
         onward.terms = Some(Arc::new(terms));
         Ok(Route::Server(onward))
     }
@@ -227,11 +229,7 @@ fn not_passed_on(request: &RequestHead, secret: Option<&str>) -> Vec<String> {
 
 /// Says where the client came from. What it says itself of that counts only if it comes from a trusted proxy.
 fn forwarded(request: &RequestHead, context: &Context, trusted: bool) -> Vec<(&'static str, Vec<u8>)> {
-    let peer = context.client_addr.ip().to_canonical().to_string();
-    let before = request.values("X-Forwarded-For").filter(|_| trusted);
-    let mut chain: Vec<&[u8]> = before.collect();
-    chain.push(peer.as_bytes());
-    let mut fields = vec![("X-Forwarded-For", chain.join(&b", "[..]))];
+    let mut fields = vec![("X-Forwarded-For", forwarded_for(request, context, trusted))];
     let said = |name: &str| request.header(name).filter(|_| trusted).is_some();
     if !said("X-Forwarded-Proto") {
         let scheme = if context.client_tls.is_some() { "https" } else { "http" };
@@ -241,6 +239,15 @@ fn forwarded(request: &RequestHead, context: &Context, trusted: bool) -> Vec<(&'
         fields.push(("X-Forwarded-Host", host.to_vec()));
     }
     fields
+}
+
+/// The way that the client has come, with its own address at the end.
+fn forwarded_for(request: &RequestHead, context: &Context, trusted: bool) -> Vec<u8> {
+    let peer = context.client_addr.ip().to_canonical().to_string();
+    let before = request.values("X-Forwarded-For").filter(|_| trusted);
+    let mut chain: Vec<&[u8]> = before.collect();
+    chain.push(peer.as_bytes());
+    chain.join(&b", "[..])
 }
 
 fn network(text: &str) -> Option<IpNet> {

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use gateway::Rules;
 
 use crate::config::{Mode, Settings};
-use crate::inspect::Judges;
+use crate::inspect::{Hooks, Judges};
 use crate::record::Recorder;
 use crate::relay::Live;
 use crate::tls::{Ca, Tls};
@@ -38,6 +38,8 @@ pub struct World {
     pub tls: Arc<ArcSwap<Tls>>,
     /// Who judges messages; made from the settings.
     pub judges: Arc<ArcSwap<Judges>>,
+    /// What webhooks share.
+    pub hooks: Arc<Hooks>,
     /// What the gateway doors go by; made from the settings.
     pub gateway: Arc<ArcSwap<Rules>>,
     /// The WebSockets that are open.
@@ -100,6 +102,8 @@ pub fn start(modes: &[Mode], threads: usize, world: World) -> Result<Listening, 
     let threads = threads.max(1);
     let doors = accept::bind(modes, threads)?;
     let bound = doors.iter().map(|door| (door.mode.clone(), door.addr)).collect();
+    let no_hooks = doors.iter().filter(|door| !matches!(door.mode, Mode::Reverse { .. }));
+    world.hooks.surround(threads, no_hooks.map(|door| door.addr).collect());
     let threads = threads::start(doors, threads, world)?;
     Ok(Listening { doors: bound, threads })
 }

@@ -22,7 +22,7 @@ pub use tunnel::tunnel;
 pub use websocket::{WebSocket, websocket};
 
 use crate::config::{Settings, Terms, Violations};
-use crate::inspect::Judges;
+use crate::inspect::{Hooked, Judges};
 use crate::net::Stream;
 
 /// One side of a relayed connection.
@@ -43,6 +43,8 @@ pub struct Policy {
     pub violations: Violations,
     /// What goes for the connection beyond the settings.
     pub terms: Option<Arc<Terms>>,
+    /// What its webhooks go by.
+    pub(crate) hooked: Option<Hooked>,
     /// Where open WebSockets can be reached.
     pub live: Arc<Live>,
     /// Who judges; others may while the connection lives.

@@ -15,13 +15,14 @@ use wire::session::Gate;
 
 use super::websocket::Conversation;
 use crate::flow::{Direction, Opening};
-use crate::inspect::{Chain, Judges};
+use crate::inspect::{Chain, Hooked, Judges};
 use crate::record::FlowTap;
 
 /// What a conversation needs to get other judges.
 #[derive(Debug)]
 pub(super) struct Rejudged {
     opening: Arc<Opening>,
+    hooked: Option<Hooked>,
     judges_now: Arc<ArcSwap<Judges>>,
     /// Its messages cannot be read: an extension is in use that nobody here knows.
     unreadable: bool,
@@ -30,9 +31,15 @@ pub(super) struct Rejudged {
 }
 
 impl Rejudged {
-    pub(super) fn new(opening: Arc<Opening>, judges_now: Arc<ArcSwap<Judges>>, unreadable: bool) -> Self {
+    pub(super) fn new(
+        opening: Arc<Opening>,
+        hooked: Option<Hooked>,
+        judges_now: Arc<ArcSwap<Judges>>,
+        unreadable: bool,
+    ) -> Self {
         Self {
             opening,
+            hooked,
             judges_now,
             unreadable,
             inflaters: [None, None],
@@ -63,7 +70,8 @@ impl Conversation {
     pub(super) fn rejudge(&mut self) {
         let judges = self.rejudged.judges_now.load_full();
         self.flow.redact(judges.recorded().cloned(), self.rejudged.unreadable);
-        if self.rejudged.unreadable && !judges.is_empty() {
+        let hooked = self.rejudged.hooked.as_ref().map(|hooked| &*hooked.terms);
+        if self.rejudged.unreadable && judges.concern(hooked) {
             let flow = self.flow.id();
             tracing::warn!(%flow, "not judged: the connection uses an extension that cannot be read");
         }
@@ -72,7 +80,8 @@ impl Conversation {
 
     /// From the next message on these judge. Of a connection whose messages nobody can read they see only what is injected.
     pub(super) fn seat(&mut self, judges: &Judges) {
-        let mut next = judges.chain(self.flow.id(), &self.rejudged.opening, self.judges.as_deref());
+        let Rejudged { opening, hooked, .. } = &self.rejudged;
+        let mut next = judges.chain(self.flow.id(), opening, hooked.as_ref(), self.judges.as_deref());
         for direction in Direction::BOTH {
             let judged = !self.rejudged.unreadable && next.as_ref().is_some_and(|next| next.judges(direction));
             let gate = if judged { Gate::Judge } else { Gate::Open };

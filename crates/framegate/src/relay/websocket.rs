@@ -64,7 +64,12 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         judges: None,
         retired: Vec::new(),
         hurried: [false; 2],
-        rejudged: Rejudged::new(opening, Arc::clone(&policy.judges_now), agreed.unknown),
+        rejudged: Rejudged::new(
+            opening,
+            policy.hooked.clone(),
+            Arc::clone(&policy.judges_now),
+            agreed.unknown,
+        ),
         verdicts: Vec::new(),
         injected: Vec::new(),
         legs: [client, server].map(Leg::new),

@@ -18,7 +18,7 @@ use crate::control::exit::ExitError;
 use crate::control::operations::{Context, Running};
 use crate::control::run_file::{Door, RunFile, Token};
 use crate::flow::Timestamp;
-use crate::inspect::Judges;
+use crate::inspect::{Hooks, Judges};
 use crate::listen::{self, Listening, Rules, World};
 use crate::record::{Recorder, RecorderConfig, RecorderThread};
 use crate::tls::{self, Ca, Tls};
@@ -66,9 +66,11 @@ impl Proxy {
         };
         let judges = Judges::new(&settings, Arc::default()).map_err(|error| ExitError::Usage(error.to_string()))?;
         let gateway = Rules::new(&settings).map_err(ExitError::Usage)?;
+        let tls = Arc::new(ArcSwap::from_pointee(tls));
         let world = World {
             settings: Arc::new(ArcSwap::new(Arc::clone(&settings))),
-            tls: Arc::new(ArcSwap::from_pointee(tls)),
+            hooks: Arc::new(Hooks::new(Arc::clone(&tls))),
+            tls,
             judges: Arc::new(ArcSwap::from_pointee(judges)),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),

@@ -56,7 +56,13 @@ impl ServerSide {
         })
     }
 
-    pub(super) async fn connect(&self, tcp: TcpStream, host: &str) -> Result<(Stream, TlsLeg), TlsError> {
+    /// `protocols`: offered instead of http/1.1.
+    pub(super) async fn connect(
+        &self,
+        tcp: TcpStream,
+        host: &str,
+        protocols: Option<Vec<Vec<u8>>>,
+    ) -> Result<(Stream, TlsLeg), TlsError> {
         let no_host = || {
             TlsError::new(
                 Fault::Client,
@@ -82,7 +88,9 @@ impl ServerSide {
                 .as_ref()
                 .map_err(|why| TlsError::setup(format!("the certificate of {host} cannot be verified: {why}")))?
         };
+        let protocols = protocols.unwrap_or_else(|| config.alpn_protocols.clone());
         let stream = TlsConnector::from(Arc::clone(config))
+            .with_alpn(protocols)
             .connect(server_name, Rewind::from(tcp))
             .await
             .map_err(|error| TlsError::from_server(error, &host))?;

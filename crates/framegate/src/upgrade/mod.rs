@@ -21,6 +21,7 @@ use crate::http::{
     AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
 };
+use crate::inspect::{Handshake, Hooked};
 use crate::record::{FlowTap, HttpMessage};
 use crate::relay::{Leg, WebSocket};
 
@@ -33,6 +34,7 @@ pub(crate) struct Agreed {
     opening: Arc<Opening>,
     flow: FlowTap,
     terms: Option<Arc<Terms>>,
+    hooked: Option<Hooked>,
 }
 
 impl Agreed {
@@ -42,7 +44,7 @@ impl Agreed {
             client: leg(client),
             server: leg(self.server),
             agreed: self.legs,
-            policy: context.policy(self.terms),
+            policy: context.policy(self.terms, self.hooked),
             opening: self.opening,
             flow: self.flow,
             judges: Arc::clone(&context.judges),
@@ -68,7 +70,11 @@ pub(crate) async fn upgrade(
     onward: &Onward,
 ) -> Step {
     let started_at = Timestamp::now();
-    let extensions = Extensions::new(asked, onward.terms.as_deref(), !context.judges.is_empty());
+    let extensions = Extensions::new(
+        asked,
+        onward.terms.as_deref(),
+        context.judges.concern(onward.terms.as_deref()),
+    );
     let mut head = onward.rewritten(request, true);
     extensions.offer(&mut head);
     let head = head.finish();
@@ -125,7 +131,21 @@ pub(crate) async fn upgrade(
         opening,
         flow,
         terms: onward.terms.clone(),
+        hooked: hooked(context, request, onward),
     }))
+}
+
+/// What the connection's webhooks go by, if it may have some.
+fn hooked(context: &Context, request: &RequestHead, onward: &Onward) -> Option<Hooked> {
+    let terms = Arc::clone(onward.terms.as_ref()?);
+    let way = onward.forwarded_for.as_deref();
+    let client = context.client_addr.ip();
+    let handshake = Handshake::new(request, &onward.target, &onward.removed, client, way);
+    Some(Hooked {
+        terms,
+        handshake: Arc::new(handshake),
+        hooks: Arc::clone(&context.hooks),
+    })
 }
 
 fn too_slow(context: &Context, link: &Link) -> Problem {

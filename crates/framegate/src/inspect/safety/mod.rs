@@ -17,6 +17,7 @@ pub(super) use guard::{Guard, Redact};
 pub(crate) use input::InputRules;
 pub(crate) use redact::Redactor;
 pub(crate) use rule::{Action, Found, InputRuleSpec, InputSpec, OutputRuleSpec, RuleError};
+pub(super) use unescape::undo;
 
 #[cfg(test)]
 mod tests;

@@ -13,11 +13,11 @@ pub(super) const LEVELS_MAX: usize = 8;
 
 /// A piece of a text that reads otherwise when it is undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unit {
+pub(in crate::inspect) struct Unit {
     /// Where it is in the text.
-    pub(super) from: Range<usize>,
+    pub(in crate::inspect) from: Range<usize>,
     /// Where it is when it is undone.
-    pub(super) to: Range<usize>,
+    pub(in crate::inspect) to: Range<usize>,
 }
 
 /// Calls `look` with the text as it is, then with ever more levels undone, until one has nothing to undo; and with how
@@ -40,7 +40,7 @@ pub(super) fn each_level(text: &[u8], mut look: impl FnMut(&[u8], usize)) {
 
 /// Writes `text` with one level undone into `out`, and tells each unit. False: there is nothing to undo, and `out` is
 /// of no use.
-pub(super) fn undo(text: &[u8], out: &mut Vec<u8>, mut tell: impl FnMut(Unit)) -> bool {
+pub(in crate::inspect) fn undo(text: &[u8], out: &mut Vec<u8>, mut tell: impl FnMut(Unit)) -> bool {
     let valid = simdutf8::basic::from_utf8(text).is_ok();
     if valid && memchr(b'\\', text).is_none() {
         return false;

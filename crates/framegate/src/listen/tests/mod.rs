@@ -26,7 +26,7 @@ use super::{Listening, World, start};
 use crate::config::Settings;
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, Kind, Message, State};
-use crate::inspect::Judges;
+use crate::inspect::{Hooks, Judges};
 use crate::record::{Recorder, RecorderConfig};
 use crate::tls::{Ca, Tls};
 
@@ -73,12 +73,14 @@ impl Proxy {
         .unwrap();
         let live = recorder.subscribe();
         let gateway = crate::listen::Rules::new(&settings).unwrap();
+        let tls = Arc::new(ArcSwap::from_pointee(tls));
         let world = World {
             judges: Arc::new(ArcSwap::from_pointee(Judges::new(&settings, Arc::default()).unwrap())),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
             settings: Arc::new(ArcSwap::new(settings)),
-            tls: Arc::new(ArcSwap::from_pointee(tls)),
+            hooks: Arc::new(Hooks::new(Arc::clone(&tls))),
+            tls,
             recorder,
             ca,
             stop_accepting: CancellationToken::new(),

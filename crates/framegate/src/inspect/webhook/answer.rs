@@ -1,0 +1,198 @@
+//! What a hook's answer says.
+
+use std::fmt;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use wire::frame::Opcode;
+
+use super::counts::Count;
+use crate::config::HookBody;
+
+/// What a hook has said of a message, or why it has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Pass(u16),
+    Block(u16),
+    /// A firewall could not read it.
+    Uninspected(u16),
+    Replace {
+        status: u16,
+        /// `None`: as it was.
+        opcode: Option<Opcode>,
+        payload: Bytes,
+    },
+    Drop(u16),
+    Failed(Failure),
+}
+
+/// Why a hook has not said anything of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    Timeout,
+    Connect(String),
+    Tls(String),
+    Protocol(String),
+    Status(u16),
+    Breaker,
+    Reach(String),
+}
+
+/// What the head of an answer says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// This, whatever the body is.
+    Now(Outcome),
+    /// This, once the answer is whole.
+    Whole(Outcome),
+    /// The body takes the message's place.
+    Body { status: u16, opcode: Option<Opcode> },
+}
+
+impl Said {
+    pub(super) fn of(status: u16, headers: &HeaderMap, shape: HookBody) -> Self {
+        let wrong = |what: &str| Self::Now(Outcome::Failed(Failure::Protocol(what.to_owned())));
+        let mut actions = headers.get_all("x-framegate-action").iter();
+        let action = match (actions.next(), actions.next()) {
+            (None, _) => None,
+            (Some(action), None) => Some(action.as_bytes()),
+            _ => return wrong("it has more than one x-framegate-action"),
+        };
+        match (status, action) {
+            (429 | 500.., _) => Self::Now(Outcome::Failed(Failure::Status(status))),
+            (400 | 413, _) if shape == HookBody::Waf => Self::Now(Outcome::Uninspected(status)),
+            (200..=204, None) => Self::Whole(Outcome::Pass(status)),
+            (200..=299, Some(b"drop")) => Self::Whole(Outcome::Drop(status)),
+            (200..=299, Some(b"replace")) => match headers.get("x-framegate-opcode").map(|value| value.as_bytes()) {
+                None => Self::Body { status, opcode: None },
+                Some(b"text") => Self::Body {
+                    status,
+                    opcode: Some(Opcode::Text),
+                },
+                Some(b"binary") => Self::Body {
+                    status,
+                    opcode: Some(Opcode::Binary),
+                },
+                Some(_) => wrong("its x-framegate-opcode is neither text nor binary"),
+            },
+            (200..=299, Some(_)) => wrong("its x-framegate-action is neither replace nor drop"),
+            _ => Self::Now(Outcome::Block(status)),
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) fn count(&self) -> Count {
+        match self {
+            Self::Pass(_) => Count::Passed,
+            Self::Block(_) => Count::Blocked,
+            Self::Uninspected(_) => Count::Uninspected,
+            Self::Replace { .. } => Count::Replaced,
+            Self::Drop(_) => Count::Dropped,
+            Self::Failed(failure) => match failure {
+                Failure::Timeout => Count::FailedTimeout,
+                Failure::Connect(_) => Count::FailedConnect,
+                Failure::Tls(_) => Count::FailedTls,
+                Failure::Protocol(_) => Count::FailedProtocol,
+                Failure::Status(_) => Count::FailedStatus,
+                Failure::Breaker => Count::FailedBreaker,
+                Failure::Reach(_) => Count::FailedReach,
+            },
+        }
+    }
+}
+
+impl Failure {
+    /// In one word, for the record.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connect(_) => "connect",
+            Self::Tls(_) => "tls",
+            Self::Protocol(_) => "protocol",
+            Self::Status(_) => "status",
+            Self::Breaker => "breaker",
+            Self::Reach(_) => "reach",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("it did not answer within hook.timeout_ms"),
+            Self::Connect(why) => write!(f, "no connection: {why}"),
+            Self::Tls(why) => write!(f, "no TLS: {why}"),
+            Self::Protocol(why) => write!(f, "its answer is none: {why}"),
+            Self::Status(status) => write!(f, "it answered {status}"),
+            Self::Breaker => f.write_str("it has failed again and again"),
+            Self::Reach(why) => f.write_str(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::HeaderValue;
+    use wire::frame::Opcode;
+
+    use super::{Failure, Outcome, Said};
+    use crate::config::HookBody;
+
+    fn said(status: u16, fields: &[(&'static str, &'static str)]) -> Said {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Said::of(status, &headers, HookBody::Raw)
+    }
+
+    #[test]
+    fn the_status_says_whether_it_goes_on() {
+        for status in 200..=204 {
+            assert_eq!(said(status, &[]), Said::Whole(Outcome::Pass(status)));
+        }
+        for status in [101, 205, 206, 299, 300, 302, 304, 400, 401, 403, 404, 413, 451, 499] {
+            assert_eq!(said(status, &[]), Said::Now(Outcome::Block(status)), "{status}");
+        }
+        for status in [429, 500, 502, 503, 504, 599, 999] {
+            let failed = Said::Now(Outcome::Failed(Failure::Status(status)));
+            assert_eq!(said(status, &[]), failed);
+        }
+    }
+
+    #[test]
+    fn a_firewall_that_could_not_read_it_has_not_judged_it() {
+        for status in [400, 413] {
+            let said = Said::of(status, &HeaderMap::new(), HookBody::Waf);
+            assert_eq!(said, Said::Now(Outcome::Uninspected(status)));
+        }
+    }
+
+    #[test]
+    fn an_action_counts_only_where_the_message_would_go_on() {
+        let action = "x-framegate-action";
+        assert_eq!(said(200, &[(action, "drop")]), Said::Whole(Outcome::Drop(200)));
+        let replaced = Said::Body {
+            status: 200,
+            opcode: Some(Opcode::Binary),
+        };
+        assert_eq!(
+            said(200, &[(action, "replace"), ("x-framegate-opcode", "binary")]),
+            replaced
+        );
+        assert_eq!(said(403, &[(action, "replace")]), Said::Now(Outcome::Block(403)));
+        for wrong in [
+            &[(action, "pass")][..],
+            &[(action, "drop"), (action, "replace")],
+            &[(action, "replace"), ("x-framegate-opcode", "ping")],
+        ] {
+            let said = said(200, wrong);
+            assert!(
+                matches!(said, Said::Now(Outcome::Failed(Failure::Protocol(_)))),
+                "{said:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! One question to a hook: a connection for it, the request, and its answer; again where the hook has said nothing yet.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use hyper::Response;
+use hyper::body::{Body as _, Incoming};
+
+use super::answer::{Failure, Outcome, Said};
+use super::breaker::{Breaker, Turn};
+use super::counts::{Count, Counts};
+use super::hooks::Hooks;
+use super::link::{Link, Made, Trouble, connect, poll_piece};
+use super::pool::{self, Place, Slot, Use};
+use super::request::{Message, Template};
+use crate::config;
+use crate::flow::Direction;
+
+/// The first pause before a request is made again; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// So much of a body that says nothing is read, so that the connection can be used again.
+const IGNORED_MAX: usize = 64 << 10;
+
+/// Puts the questions of one direction of a connection.
+pub(super) struct Asker {
+    pub(super) hooks: Arc<Hooks>,
+    pub(super) place: Arc<Place>,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) settings: Arc<config::Hook>,
+    pub(super) direction: Direction,
+    /// The error: what cannot be in a request.
+    pub(super) template: Result<Template, String>,
+    /// Nothing larger can take a message's place.
+    pub(super) message_bytes_max: u64,
+    /// How the log names it.
+    pub(super) name: String,
+}
+
+/// The connection that an answer comes on.
+enum Lane {
+    One(Slot, Box<Link>),
+    Many(Use),
+}
+
+/// An answer whose verdict is known, but which is not at its end.
+struct Rest {
+    lane: Lane,
+    body: Incoming,
+}
+
+impl Asker {
+    pub(super) fn counts(&self) -> &Counts {
+        self.hooks.counts(self.direction)
+    }
+
+    /// Asks, and hands what came of it to `deliver` as soon as it is known.
+    pub(super) async fn ask(self: Rc<Self>, message: Message, deliver: impl FnOnce(Outcome)) {
+        let template = match &self.template {
+            Ok(template) => template,
+            Err(why) => return deliver(Outcome::Failed(Failure::Protocol(why.clone()))),
+        };
+        let began = Instant::now();
+        let Some(permit) = self.breaker.permit(now()) else {
+            return deliver(Outcome::Failed(Failure::Breaker));
+        };
+        self.counts().add(Count::Asked, 1);
+        let mut slot = None;
+        if !self.place.may_multiplex() {
+            slot = Some(pool::take(&self.place, self.share()).await);
+        }
+        let timeout = Duration::from_millis(self.settings.timeout_ms);
+        let deadline = tokio::time::Instant::now() + timeout;
+        let last = RefCell::new(None);
+        let asked = tokio::time::timeout_at(deadline, self.attempts(template, &message, slot, &last)).await;
+        let (outcome, rest) = match asked {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => (Outcome::Failed(failure), None),
+            Err(_) => (Outcome::Failed(last.take().unwrap_or(Failure::Timeout)), None),
+        };
+        let turn = match &outcome {
+            Outcome::Failed(_) => permit.failed(now(), self.settings.breaker_failures, self.settings.breaker_ms),
+            _ => permit.answered(),
+        };
+        self.tell(turn, &outcome);
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.counts().add(Count::LatencyMicros, micros);
+        deliver(outcome);
+        if let Some(rest) = rest {
+            // What is left of it matters only for using the connection again.
+            let _ = tokio::time::timeout_at(deadline, rest.skip()).await;
+        }
+    }
+
+    fn share(&self) -> usize {
+        self.hooks.share(self.settings.pool_size)
+    }
+
+    fn tell(&self, turn: Option<Turn>, outcome: &Outcome) {
+        let name = &self.name;
+        match (turn, outcome) {
+            (Some(Turn::Opened), Outcome::Failed(failure)) => {
+                tracing::warn!(
+                    "the hook {name} is not asked for {} ms: {failure}",
+                    self.settings.breaker_ms
+                );
+            }
+            (Some(Turn::Closed), _) => tracing::info!("the hook {name} is back"),
+            _ => {}
+        }
+        if let Outcome::Failed(failure @ Failure::Reach(_)) = outcome
+            && self.breaker.is_news()
+        {
+            tracing::error!("the hook {name} cannot be asked: {failure}");
+        }
+    }
+
+    async fn attempts(
+        &self,
+        template: &Template,
+        message: &Message,
+        mut slot: Option<Slot>,
+        last: &RefCell<Option<Failure>>,
+    ) -> Result<(Outcome, Option<Rest>), Failure> {
+        let mut pause = PAUSE;
+        loop {
+            let (mut lane, fresh) = match self.lane(&mut slot).await {
+                Ok(lane) => lane,
+                Err(trouble) => {
+                    retry(trouble, &mut pause, true, last).await?;
+                    continue;
+                }
+            };
+            let multiplexed = matches!(lane, Lane::Many(_));
+            let asked = lane.ask(template.request(message, multiplexed)).await;
+            let trouble = match asked {
+                Ok(answer) => return self.hear(lane, answer).await.map_err(|trouble| trouble.failure),
+                Err(trouble) => trouble,
+            };
+            if let Lane::One(back, _) = lane {
+                // The connection is of no use, but its place is still this question's.
+                slot = Some(back);
+            }
+            retry(trouble, &mut pause, fresh, last).await?;
+            self.counts().add(Count::Retried, 1);
+        }
+    }
+
+    /// A connection to the hook, and whether it was made just now.
+    async fn lane(&self, slot: &mut Option<Slot>) -> Result<(Lane, bool), Trouble> {
+        if self.place.may_multiplex() {
+            if let Some(many) = pool::shared(&self.place) {
+                return Ok((Lane::Many(many), false));
+            }
+            let making = pool::making(&self.place);
+            let _alone = making.lock().await;
+            if let Some(many) = pool::shared(&self.place) {
+                return Ok((Lane::Many(many), false));
+            }
+            return self.one(slot).await;
+        }
+        self.one(slot).await
+    }
+
+    async fn one(&self, slot: &mut Option<Slot>) -> Result<(Lane, bool), Trouble> {
+        let mut mine = match slot.take() {
+            Some(slot) => slot,
+            None => pool::take(&self.place, self.share()).await,
+        };
+        if let Some(mut link) = mine.link.take()
+            && link.is_alive().await
+        {
+            return Ok((Lane::One(mine, link), false));
+        }
+        match connect(&self.hooks, &self.place).await {
+            Ok(Made::One(link)) => Ok((Lane::One(mine, link), true)),
+            Ok(Made::Many(many, driver)) => {
+                tokio::task::spawn_local(async move {
+                    driver.await;
+                    drop(mine);
+                });
+                Ok((Lane::Many(pool::share(&self.place, many)), true))
+            }
+            Err(trouble) => {
+                *slot = Some(mine);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Hears an answer as far as its verdict needs.
+    async fn hear(&self, mut lane: Lane, answer: Response<Incoming>) -> Result<(Outcome, Option<Rest>), Trouble> {
+        let said = Said::of(answer.status().as_u16(), answer.headers(), self.settings.body);
+        let mut body = answer.into_body();
+        let outcome = match said {
+            Said::Now(outcome) => return Ok((outcome, Some(Rest { lane, body }))),
+            Said::Whole(outcome) => {
+                if lane.skip(&mut body).await? {
+                    lane.keep().await;
+                }
+                outcome
+            }
+            Said::Body { status, opcode } => {
+                let payload = lane.collect(&mut body, self.message_bytes_max).await?;
+                lane.keep().await;
+                Outcome::Replace {
+                    status,
+                    opcode,
+                    payload,
+                }
+            }
+        };
+        Ok((outcome, None))
+    }
+}
+
+/// Waits before the next attempt, if there may be one.
+async fn retry(
+    trouble: Trouble,
+    pause: &mut Duration,
+    fresh: bool,
+    last: &RefCell<Option<Failure>>,
+) -> Result<(), Failure> {
+    if !trouble.again {
+        return Err(trouble.failure);
+    }
+    last.replace(Some(trouble.failure));
+    if fresh {
+        tokio::time::sleep(*pause).await;
+        *pause *= 2;
+    }
+    Ok(())
+}
+
+impl Lane {
+    async fn ask(&mut self, request: super::link::Asked) -> Result<Response<Incoming>, Trouble> {
+        match self {
+            Self::One(_, link) => link.ask(request).await,
+            Self::Many(shared) => {
+                let answer = shared.many.send_request(request).await;
+                answer.map_err(|error| Trouble::again(Failure::Connect(error.to_string())))
+            }
+        }
+    }
+
+    async fn piece(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Trouble> {
+        if body.is_end_stream() {
+            return Ok(None);
+        }
+        let piece = match self {
+            Self::One(_, link) => link.piece(body).await,
+            Self::Many(_) => poll_fn(|cx| poll_piece(body, cx)).await,
+        };
+        let broken = |error: hyper::Error| Trouble::last(Failure::Protocol(error.to_string()));
+        piece.transpose().map_err(broken)
+    }
+
+    /// Reads a body that says nothing. False: it is so long that its end does not matter.
+    async fn skip(&mut self, body: &mut Incoming) -> Result<bool, Trouble> {
+        let mut read = 0;
+        while let Some(piece) = self.piece(body).await? {
+            read += piece.len();
+            if read > IGNORED_MAX {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn collect(&mut self, body: &mut Incoming, max: u64) -> Result<Bytes, Trouble> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.piece(body).await? {
+            if (all.len() + piece.len()) as u64 > max {
+                let why = format!("a replacement is longer than {max} bytes");
+                return Err(Trouble::last(Failure::Protocol(why)));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// Its answer is over: the connection may be used again.
+    async fn keep(self) {
+        if let Self::One(mut slot, mut link) = self
+            && link.is_alive().await
+        {
+            slot.link = Some(link);
+        }
+    }
+}
+
+impl Rest {
+    async fn skip(mut self) {
+        if let Ok(true) = self.lane.skip(&mut self.body).await {
+            self.lane.keep().await;
+        }
+    }
+}
+
+/// Milliseconds of a clock that never goes back, the same on all threads.
+fn now() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+}

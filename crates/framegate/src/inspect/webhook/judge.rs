@@ -1,0 +1,417 @@
+//! The judge: one direction of one connection, its questions that are under way, and those that wait.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::task::JoinHandle;
+use wire::frame::Opcode;
+use wire::session::Ticket;
+
+use super::Hooked;
+use super::answer::{Failure, Outcome};
+use super::ask::Asker;
+use super::body::{About, Body};
+use super::cache::{self, Kept, Key};
+use super::counts::Count;
+use super::pool::Place;
+use super::request::{Message, SigningKey, Template};
+use crate::config::{self, HookFail, OnBinary, OnOversize};
+use crate::flow::{Decision, Direction};
+use crate::inspect::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
+
+/// Who decided, as the record says it.
+const BY: &str = "hook";
+
+/// What both peers are told of a message that the hook does not let go: never the hook's own words.
+const BLOCKED: &str = "blocked by policy";
+/// And of one that it could not judge.
+const UNJUDGED: &str = "could not be inspected";
+
+/// A direction's hook.
+pub(in crate::inspect) struct Webhook {
+    asker: Rc<Asker>,
+    settings: Arc<config::Hook>,
+    binary: OnBinary,
+    fail: HookFail,
+    /// What verdicts are kept for; `None`: none is kept.
+    identity: Option<Vec<u8>>,
+    under_way: Vec<(Ticket, JoinHandle<()>)>,
+    waiting: VecDeque<Job>,
+    inbox: Rc<RefCell<Inbox>>,
+    /// What is to be said on record about the answer that was polled last.
+    noted: Option<Outcome>,
+}
+
+/// A message that waits for its question.
+struct Job {
+    ticket: Ticket,
+    opcode: Opcode,
+    message: Message,
+    key: Option<Key>,
+}
+
+/// What has come of questions, and who is to be told.
+#[derive(Default)]
+struct Inbox {
+    came: VecDeque<(Ticket, Opcode, Outcome)>,
+    waker: Option<Waker>,
+    /// Questions of `shadow` that are under way: nobody waits for them.
+    unawaited: usize,
+}
+
+impl Webhook {
+    /// The judge of that direction, if it has a hook.
+    pub(in crate::inspect) fn new(
+        hooked: &Hooked,
+        direction: Direction,
+        settings: &Arc<config::Hook>,
+        signing: Option<Arc<SigningKey>>,
+        message_bytes_max: u64,
+    ) -> Option<Self> {
+        let Hooked {
+            terms,
+            handshake,
+            hooks,
+        } = hooked;
+        let hook = terms.hook(direction)?;
+        let template = Template::new(hook, terms.route.as_deref(), handshake, settings, signing);
+        let scheme = if hook.url.tls { "https" } else { "http" };
+        let name = format!("{scheme}://{}", hook.url.authority());
+        let keeps = settings.cache_entries > 0;
+        let identity = template.as_ref().ok().filter(|_| keeps).map(|template| {
+            let mut identity = hook.url.to_string().into_bytes();
+            identity.push(b'\n');
+            identity.extend(template.identity());
+            identity
+        });
+        let fail = match direction {
+            Direction::Send => settings.fail,
+            Direction::Receive => settings.fail_receive.unwrap_or(settings.fail),
+        };
+        let asker = Asker {
+            hooks: Arc::clone(hooks),
+            place: Arc::new(Place::new(hook, settings.http)),
+            breaker: hooks.breaker(&hook.url),
+            settings: Arc::clone(settings),
+            direction,
+            template,
+            message_bytes_max,
+            name,
+        };
+        Some(Self {
+            asker: Rc::new(asker),
+            settings: Arc::clone(settings),
+            binary: terms.binary,
+            fail,
+            identity,
+            under_way: Vec::new(),
+            waiting: VecDeque::new(),
+            inbox: Rc::default(),
+            noted: None,
+        })
+    }
+
+    fn count(&self, count: Count) {
+        self.asker.counts().add(count, 1);
+    }
+
+    /// Whether a binary message goes to the hook; the answer, if it does not.
+    fn admit(&self, subject: &Subject, decision: &mut Decision) -> Result<(), Answer> {
+        if subject.opcode != Opcode::Binary {
+            return Ok(());
+        }
+        match self.binary {
+            OnBinary::Hook => Ok(()),
+            OnBinary::Pass => {
+                self.count(Count::SkippedBinary);
+                decision.fact("hook_skipped", "binary");
+                Err(Answer::Pass)
+            }
+            OnBinary::Close => {
+                self.count(Count::ClosedBinary);
+                decision.blocked = true;
+                decision.fact("hook_skipped", "binary");
+                Err(closed(1003, "binary messages are not taken here"))
+            }
+        }
+    }
+
+    /// The body about the message, or the answer without one.
+    fn body(&self, about: &About<'_>, decision: &mut Decision) -> Result<Body, Answer> {
+        let (shape, max) = (self.settings.body, self.settings.body_bytes_max);
+        let body = Body::new(shape, about);
+        if body.bytes.len() <= max {
+            return Ok(body);
+        }
+        match self.settings.on_oversize {
+            OnOversize::Truncate => {
+                self.count(Count::SkippedTruncated);
+                decision.fact("hook_truncated", "true");
+                Ok(Body::truncated(shape, about, max))
+            }
+            OnOversize::Pass => {
+                self.count(Count::SkippedOversize);
+                decision.fact("hook_skipped", "oversize");
+                Err(Answer::Pass)
+            }
+            OnOversize::Block => {
+                self.count(Count::ClosedOversize);
+                decision.blocked = true;
+                decision.fact("hook_skipped", "oversize");
+                Err(closed(1009, "too long to be inspected"))
+            }
+        }
+    }
+
+    /// What a verdict on the message is kept for.
+    fn key(&self, subject: &Subject) -> Option<Key> {
+        let identity = self.identity.as_ref()?;
+        let opcode = [subject.opcode.bits()];
+        Some(cache::key([&identity[..], &opcode, &subject.payload]))
+    }
+
+    /// Puts the next questions, as many as may be under way.
+    fn start(&mut self) {
+        while self.under_way.len() < self.settings.in_flight
+            && let Some(job) = self.waiting.pop_front()
+        {
+            let ticket = job.ticket;
+            let asked = self.put(job, |inbox, came| inbox.came.push_back(came));
+            self.under_way.push((ticket, asked));
+        }
+    }
+
+    fn put(&self, job: Job, hear: impl FnOnce(&mut Inbox, (Ticket, Opcode, Outcome)) + 'static) -> JoinHandle<()> {
+        let Job {
+            ticket,
+            opcode,
+            message,
+            key,
+        } = job;
+        let (asker, inbox) = (Rc::clone(&self.asker), Rc::clone(&self.inbox));
+        let entries = self.settings.cache_entries;
+        let asking = Rc::clone(&self.asker).ask(message, move |outcome| {
+            asker.counts().add(outcome.count(), 1);
+            if let (Some(key), Some(kept)) = (key, kept(&outcome)) {
+                cache::put(key, kept, entries);
+            }
+            let mut inbox = inbox.borrow_mut();
+            hear(&mut inbox, (ticket, opcode, outcome));
+            if let Some(waker) = inbox.waker.take() {
+                waker.wake();
+            }
+        });
+        tokio::task::spawn_local(asking)
+    }
+
+    /// Lets the message go and asks all the same.
+    fn shadow(&mut self, flow: &JudgedFlow, job: Job, decision: &mut Decision) -> Answer {
+        if self.inbox.borrow().unawaited >= self.settings.in_flight {
+            self.count(Count::SkippedFull);
+            decision.fact("hook_skipped", "shadow");
+            return Answer::Pass;
+        }
+        self.count(Count::SkippedShadow);
+        decision.fact("hook_shadow", "asked");
+        self.inbox.borrow_mut().unawaited += 1;
+        let (flow, sequence) = (flow.id, job.ticket.0);
+        let name = self.asker.name.clone();
+        // It goes on by itself.
+        let _ = self.put(job, move |inbox, (_, _, outcome)| {
+            inbox.unawaited -= 1;
+            match outcome {
+                Outcome::Pass(_) => {}
+                Outcome::Failed(failure) => tracing::debug!(%flow, sequence, "shadow: {name}: {failure}"),
+                other => tracing::info!(%flow, sequence, "shadow: {name} would not have let a message go: {other:?}"),
+            }
+        });
+        Answer::Pass
+    }
+
+    /// What becomes of the message.
+    fn opinion(&self, was: Opcode, outcome: &Outcome) -> Opinion {
+        let close = |reason: &str| Opinion::Close {
+            code: 1008,
+            reason: reason.to_owned(),
+        };
+        match outcome {
+            Outcome::Pass(_) => Opinion::Pass,
+            Outcome::Block(_) => close(BLOCKED),
+            Outcome::Uninspected(_) => close(UNJUDGED),
+            Outcome::Drop(_) => Opinion::Drop,
+            Outcome::Replace { opcode, payload, .. } => Opinion::Replace {
+                opcode: opcode.unwrap_or(was),
+                payload: payload.to_vec(),
+            },
+            Outcome::Failed(_) if self.fail == HookFail::Closed => close(UNJUDGED),
+            Outcome::Failed(_) => {
+                self.count(Count::SkippedOpen);
+                Opinion::Pass
+            }
+        }
+    }
+
+    /// What is to be said on record about an outcome.
+    fn facts(&self, outcome: &Outcome, decision: &mut Decision) {
+        let (status, failure) = match outcome {
+            Outcome::Pass(status) | Outcome::Drop(status) | Outcome::Replace { status, .. } => (*status, None),
+            Outcome::Block(status) | Outcome::Uninspected(status) => {
+                decision.blocked = true;
+                (*status, None)
+            }
+            Outcome::Failed(failure) => {
+                decision.blocked |= self.fail == HookFail::Closed;
+                let status = if let Failure::Status(status) = failure {
+                    *status
+                } else {
+                    0
+                };
+                (status, Some(failure))
+            }
+        };
+        if status != 0 {
+            decision.fact("hook_status", status.to_string());
+        }
+        if let Outcome::Uninspected(_) = outcome {
+            decision.fact("hook_failure", "uninspected");
+        }
+        if let Some(failure) = failure {
+            decision.fact("hook_failure", failure.word());
+            if self.fail != HookFail::Closed {
+                decision.fact("hook_skipped", "open");
+            }
+        }
+    }
+}
+
+fn closed(code: u16, reason: &str) -> Answer {
+    Answer::Decided(Decided {
+        opinion: Opinion::Close {
+            code,
+            reason: reason.to_owned(),
+        },
+        by: BY.to_owned(),
+    })
+}
+
+/// What of an outcome can be kept: a verdict on the message alone.
+fn kept(outcome: &Outcome) -> Option<Kept> {
+    match outcome {
+        Outcome::Pass(status) => Some(Kept::Pass(*status)),
+        Outcome::Block(status) => Some(Kept::Block(*status)),
+        Outcome::Drop(status) => Some(Kept::Drop(*status)),
+        Outcome::Uninspected(_) | Outcome::Replace { .. } | Outcome::Failed(_) => None,
+    }
+}
+
+impl From<Kept> for Outcome {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Pass(status) => Self::Pass(status),
+            Kept::Block(status) => Self::Block(status),
+            Kept::Drop(status) => Self::Drop(status),
+        }
+    }
+}
+
+impl Judge for Webhook {
+    fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
+        if let Err(answer) = self.admit(subject, decision) {
+            return answer;
+        }
+        let key = self.key(subject);
+        if let Some(kept) = key.and_then(|key| cache::get(&key, self.settings.cache_ms))
+            && self.fail != HookFail::Shadow
+        {
+            self.count(Count::CacheHits);
+            let outcome = Outcome::from(kept);
+            self.facts(&outcome, decision);
+            let opinion = self.opinion(subject.opcode, &outcome);
+            return Answer::Decided(Decided {
+                opinion,
+                by: BY.to_owned(),
+            });
+        }
+        let about = About {
+            flow: u64::from(flow.id.0),
+            sequence: subject.facts.sequence,
+            direction: subject.facts.direction,
+            opcode: subject.opcode,
+            payload: &subject.payload,
+        };
+        let body = match self.body(&about, decision) {
+            Ok(body) => body,
+            // In shadow nothing that the hook is about ends a conversation.
+            Err(_) if self.fail == HookFail::Shadow => {
+                decision.blocked = false;
+                return Answer::Pass;
+            }
+            Err(answer) => return answer,
+        };
+        if body.opaque {
+            self.count(Count::Opaque);
+        }
+        // What it was asked about only in part it has not judged.
+        let whole = !decision.more.iter().any(|(name, _)| name == "hook_truncated");
+        let message = match &self.asker.template {
+            Ok(template) => template.message(&about, subject.at, body),
+            Err(_) => Message::without_fields(body),
+        };
+        let job = Job {
+            ticket: subject.ticket,
+            opcode: subject.opcode,
+            message,
+            key: key.filter(|_| whole),
+        };
+        if self.fail == HookFail::Shadow {
+            return self.shadow(flow, job, decision);
+        }
+        self.waiting.push_back(job);
+        self.start();
+        Answer::Later
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
+        let next = {
+            let mut inbox = self.inbox.borrow_mut();
+            let next = inbox.came.pop_front();
+            if next.is_none() && !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                inbox.waker = Some(cx.waker().clone());
+            }
+            next
+        };
+        let Some((ticket, opcode, outcome)) = next else {
+            return Poll::Pending;
+        };
+        self.under_way.retain(|(known, _)| *known != ticket);
+        self.start();
+        let opinion = self.opinion(opcode, &outcome);
+        self.noted = Some(outcome);
+        let by = BY.to_owned();
+        Poll::Ready((ticket, Decided { opinion, by }))
+    }
+
+    fn note(&mut self, decision: &mut Decision) {
+        if let Some(outcome) = self.noted.take() {
+            self.facts(&outcome, decision);
+        }
+    }
+
+    fn forget(&mut self, ticket: Ticket) {
+        self.waiting.retain(|job| job.ticket != ticket);
+        if let Some(at) = self.under_way.iter().position(|(known, _)| *known == ticket) {
+            self.under_way.swap_remove(at).1.abort();
+            self.inbox.borrow_mut().came.retain(|(known, ..)| *known != ticket);
+            self.start();
+        }
+    }
+}
+
+impl Drop for Webhook {
+    fn drop(&mut self) {
+        self.under_way.iter().for_each(|(_, asked)| asked.abort());
+    }
+}

@@ -1,0 +1,265 @@
+//! One connection to a hook: making it, and one request and answer on it.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, lookup_host};
+
+use super::answer::Failure;
+use super::hooks::Hooks;
+use super::pool::Place;
+use crate::config::HookHttp;
+use crate::net::{self, Stream};
+
+/// A request as it goes out.
+pub(super) type Asked = Request<Full<Bytes>>;
+
+/// A connection for many requests at once.
+pub(super) type Many = http2::SendRequest<Full<Bytes>>;
+
+/// A connection for one request at a time. It moves only while somebody waits for an answer on it.
+pub(super) struct Link {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: Pin<Box<http1::Connection<TokioIo<Told>, Full<Bytes>>>>,
+    over: bool,
+    heard: Rc<Cell<bool>>,
+    /// Since when nobody uses it.
+    pub(super) idle_since: Instant,
+}
+
+/// A new connection.
+pub(super) enum Made {
+    One(Box<Link>),
+    /// The future carries it.
+    Many(Many, Pin<Box<dyn Future<Output = ()>>>),
+}
+
+/// What went wrong, and whether it may be tried again: the hook has said nothing yet.
+pub(super) struct Trouble {
+    pub(super) failure: Failure,
+    pub(super) again: bool,
+}
+
+impl Trouble {
+    pub(super) fn last(failure: Failure) -> Self {
+        Self { failure, again: false }
+    }
+
+    pub(super) fn again(failure: Failure) -> Self {
+        Self { failure, again: true }
+    }
+}
+
+impl Link {
+    /// Whether it can take a request still.
+    pub(super) async fn is_alive(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.drive(cx);
+            let ready = matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())));
+            Poll::Ready(ready && !self.over)
+        })
+        .await
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn ask(&mut self, request: Asked) -> Result<Response<Incoming>, Trouble> {
+        self.heard.set(false);
+        let Self {
+            sender,
+            driver,
+            over,
+            heard,
+            ..
+        } = self;
+        let mut answer = pin!(sender.send_request(request));
+        let answer = poll_fn(|cx| {
+            if !*over {
+                *over = driver.as_mut().poll(cx).is_ready();
+            }
+            answer.as_mut().poll(cx)
+        });
+        answer.await.map_err(|error| match heard.get() {
+            true => Trouble::last(Failure::Protocol(error.to_string())),
+            false => Trouble::again(Failure::Connect(error.to_string())),
+        })
+    }
+
+    /// The next piece of the answer's body.
+    pub(super) async fn piece(&mut self, body: &mut Incoming) -> Option<hyper::Result<Bytes>> {
+        poll_fn(|cx| {
+            self.drive(cx);
+            poll_piece(body, cx)
+        })
+        .await
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.over {
+            self.over = self.driver.as_mut().poll(cx).is_ready();
+        }
+    }
+}
+
+/// The next piece of data of a body; trailers say nothing.
+pub(super) fn poll_piece(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
+    loop {
+        match std::task::ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+        }
+    }
+}
+
+/// Connects to the hook, at an address that it may have.
+pub(super) async fn connect(hooks: &Hooks, place: &Place) -> Result<Made, Trouble> {
+    let tcp = dial(hooks, place).await?;
+    let (stream, h2) = if place.tls {
+        let tls = hooks.tls.load_full();
+        let offers: &[&[u8]] = match place.http {
+            HookHttp::Auto => &[b"h2", b"http/1.1"],
+            HookHttp::Http1 => &[b"http/1.1"],
+            HookHttp::Http2 => &[b"h2"],
+        };
+        let connected = tls.connect_offering(tcp, &place.host, offers).await;
+        let (stream, leg) = connected.map_err(|error| Trouble::last(Failure::Tls(error.to_string())))?;
+        (stream, leg.alpn.as_deref() == Some("h2"))
+    } else {
+        (tcp.into(), false)
+    };
+    let h2 = h2 || place.http == HookHttp::Http2;
+    let heard = Rc::new(Cell::new(false));
+    let io = TokioIo::new(Told {
+        stream,
+        heard: Rc::clone(&heard),
+    });
+    let broken = |error: hyper::Error| Trouble::again(Failure::Connect(error.to_string()));
+    if h2 {
+        let (sender, driver) = http2::Builder::new(Local).handshake(io).await.map_err(broken)?;
+        let driver = Box::pin(async move {
+            // Those who wait for answers are told by hyper.
+            let _ = driver.await;
+        });
+        return Ok(Made::Many(sender, driver));
+    }
+    let (sender, driver) = http1::handshake(io).await.map_err(broken)?;
+    Ok(Made::One(Box::new(Link {
+        sender,
+        driver: Box::pin(driver),
+        over: false,
+        heard,
+        idle_since: Instant::now(),
+    })))
+}
+
+async fn dial(hooks: &Hooks, place: &Place) -> Result<TcpStream, Trouble> {
+    let addresses: Vec<SocketAddr> = match place.host.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, place.port)],
+        Err(_) => match lookup_host((place.host.as_str(), place.port)).await {
+            Ok(found) => found.collect(),
+            Err(error) => {
+                let why = format!("the host {:?} cannot be found: {error}", place.host);
+                return Err(Trouble::last(Failure::Connect(why)));
+            }
+        },
+    };
+    for addr in &addresses {
+        // One of several is enough: a name that leads outside and inside is no mistake.
+        if place
+            .reach
+            .as_ref()
+            .is_some_and(|reach| !reach.admits(&place.host, addr.ip()))
+        {
+            let why = format!("it leads to {}, which gateway.hook_allow does not allow", addr.ip());
+            return Err(Trouble::last(Failure::Reach(why)));
+        }
+        if hooks.is_own_door(*addr) {
+            let why = format!("it leads to {addr}, a door of this proxy itself");
+            return Err(Trouble::last(Failure::Reach(why)));
+        }
+    }
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for addr in addresses {
+        let connected = TcpStream::connect(addr).await;
+        match connected.and_then(|tcp| net::ready(&tcp, 0).map(|()| tcp)) {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => failure = error,
+        }
+    }
+    Err(Trouble::again(Failure::Connect(failure.to_string())))
+}
+
+/// A stream that tells whether its peer has said anything.
+struct Told {
+    stream: Stream,
+    heard: Rc<Cell<bool>>,
+}
+
+impl AsyncRead for Told {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.set(true);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Told {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Runs what HTTP/2 needs on this thread.
+#[derive(Clone, Copy, Debug)]
+struct Local;
+
+impl<F> hyper::rt::Executor<F> for Local
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+impl Place {
+    /// Whether its hook may be spoken to in HTTP/2.
+    pub(super) fn may_multiplex(&self) -> bool {
+        self.http == HookHttp::Http2 || (self.tls && self.http == HookHttp::Auto)
+    }
+
+    /// Whether both are the same.
+    pub(super) fn is(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        Arc::ptr_eq(self, other) || self == other
+    }
+}

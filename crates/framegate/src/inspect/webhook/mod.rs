@@ -1,0 +1,41 @@
+//! The webhook judge: an HTTP endpoint, such as that of a web application firewall, gets each message as a request, and
+//! its status says whether the message goes on.
+//!
+//! Reading order: `judge` (one direction of one connection, with what is under way) · `handshake` (what requests repeat of
+//! the client's upgrade) · `request` (the head that goes out) · `body` (what the hook reads) · `ask` (one question, tried
+//! again where that is safe) · `answer` (what the hook has said) · `pool` (each thread's connections) · `link` (one of
+//! them) · `breaker`, `cache`, `counts`, `hooks` (what the threads share).
+
+mod judge;
+mod handshake;
+mod request;
+mod body;
+mod ask;
+mod answer;
+mod pool;
+mod link;
+mod breaker;
+mod cache;
+mod counts;
+mod hooks;
+
+pub use counts::{Count, Counts};
+pub(crate) use handshake::Handshake;
+pub use hooks::Hooks;
+pub(super) use judge::Webhook;
+pub(super) use request::SigningKey;
+
+use std::sync::Arc;
+
+use crate::config::Terms;
+
+/// What a connection's webhooks go by.
+#[derive(Clone, Debug)]
+pub(crate) struct Hooked {
+    /// Which hooks it has.
+    pub(crate) terms: Arc<Terms>,
+    /// What they are told of the client.
+    pub(crate) handshake: Arc<Handshake>,
+    /// What all connections share.
+    pub(crate) hooks: Arc<Hooks>,
+}

@@ -1,0 +1,266 @@
+//! The head of a hook's request: what all messages of one direction have in common, and what one of them adds.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{Method, Request, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::Handshake;
+use super::body::{About, Body, kind, word};
+use super::link::Asked;
+use crate::config::{self, HookTarget, HookTerms, is_gateway_field};
+use crate::flow::Timestamp;
+
+/// Fields that frame a request, which nobody else may say.
+const FRAMING: [&str; 7] = [
+    "connection",
+    "content-length",
+    "expect",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What a path and a query do not have as it is (RFC 3986 §3.3). A `#` would end them.
+const UNFIT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b'^')
+    .add(b'\\');
+
+/// The key of `hook.signing_key`.
+#[derive(Clone)]
+pub(in crate::inspect) struct SigningKey(hmac::Key);
+
+/// What the requests about one direction's messages have in common.
+#[derive(Debug)]
+pub(super) struct Template {
+    method: Method,
+    /// Path and query.
+    target: Uri,
+    /// With scheme and authority, as HTTP/2 has it.
+    whole: Uri,
+    host: HeaderValue,
+    headers: HeaderMap,
+    events: bool,
+    source: HeaderValue,
+    signing: Option<Arc<SigningKey>>,
+    nonce: u64,
+}
+
+/// What a request adds about its message.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) body: Body,
+    fields: HeaderMap,
+}
+
+impl Message {
+    /// One that will not be asked about: nothing can be in its request.
+    pub(super) fn without_fields(body: Body) -> Self {
+        Self {
+            body,
+            fields: HeaderMap::new(),
+        }
+    }
+}
+
+impl SigningKey {
+    /// `None`: nothing is signed.
+    ///
+    /// # Errors
+    /// What is wrong with the key; it is not repeated.
+    pub(in crate::inspect) fn parse(text: &str) -> Result<Option<Self>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let key = text.strip_prefix("whsec_").unwrap_or(text);
+        let key = BASE64
+            .decode(key)
+            .map_err(|_| "it is not whsec_ and base64".to_owned())?;
+        Ok(Some(Self(hmac::Key::new(hmac::HMAC_SHA256, &key))))
+    }
+
+    /// `v1,` and the signature, as Standard Webhooks has it.
+    fn sign(&self, id: &str, seconds: &str, body: &[u8]) -> String {
+        let mut signing = hmac::Context::with_key(&self.0);
+        for part in [id.as_bytes(), b".", seconds.as_bytes(), b".", body] {
+            signing.update(part);
+        }
+        format!("v1,{}", BASE64.encode(signing.sign()))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey")
+    }
+}
+
+impl Template {
+    /// # Errors
+    /// What cannot be in a request.
+    pub(super) fn new(
+        hook: &HookTerms,
+        route: Option<&str>,
+        handshake: &Handshake,
+        settings: &config::Hook,
+        signing: Option<Arc<SigningKey>>,
+    ) -> Result<Self, String> {
+        let wrong = |what: &str| format!("{what} cannot be in a request");
+        let (target, asked) = match settings.target {
+            HookTarget::Handshake => (
+                utf8_percent_encode(&handshake.target, UNFIT).to_string(),
+                &handshake.host[..],
+            ),
+            HookTarget::Url => (hook.url.target.clone(), &b""[..]),
+        };
+        let target: PathAndQuery = target.parse().map_err(|_| wrong("the path of the handshake"))?;
+        let own = hook.url.authority();
+        let authority = Authority::try_from(asked).or_else(|_| Authority::try_from(own.as_bytes()));
+        let authority = authority.map_err(|_| wrong("the hook's host"))?;
+        let scheme = if hook.url.tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let mut host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("the host"))?;
+        let mut headers = HeaderMap::new();
+        for name in &settings.handshake_headers {
+            if is_gateway_field(name) {
+                continue;
+            }
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("a field of hook.handshake_headers"))?;
+            for value in handshake.values(name.as_str()) {
+                // Bytes that HTTP does not have are not passed on by the proxy either.
+                headers.extend(HeaderValue::from_bytes(value).ok().map(|value| (name.clone(), value)));
+            }
+        }
+        if let Ok(way) = HeaderValue::from_bytes(&handshake.forwarded_for) {
+            headers.insert("x-forwarded-for", way);
+        }
+        let mut own = HeaderMap::new();
+        for (name, value) in &hook.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("the name of a field of the hook"))?;
+            let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| wrong("a field of the hook"))?;
+            value.set_sensitive(true);
+            if name == HOST {
+                host = value;
+            } else if !FRAMING.contains(&name.as_str()) && !is_gateway_field(name.as_str()) {
+                own.append(name, value);
+            }
+        }
+        for name in own.keys() {
+            headers.remove(name);
+        }
+        headers.extend(own);
+        let source = route.map_or_else(|| "/framegate".to_owned(), |route| format!("/framegate/{route}"));
+        let authority = host
+            .to_str()
+            .ok()
+            .and_then(|host| host.parse().ok())
+            .unwrap_or(authority);
+        let whole = Uri::builder()
+            .scheme(scheme)
+            .authority(authority)
+            .path_and_query(target.clone());
+        Ok(Self {
+            method: hook.method.parse().map_err(|_| wrong("the hook's method"))?,
+            target: Uri::from(target),
+            whole: whole.build().map_err(|_| wrong("the hook's URL"))?,
+            host,
+            headers,
+            events: settings.cloud_events,
+            source: HeaderValue::from_str(&source).unwrap_or(HeaderValue::from_static("/framegate")),
+            signing,
+            nonce: handshake.nonce,
+        })
+    }
+
+    /// What all messages share, for telling connections apart whose verdicts are kept.
+    pub(super) fn identity(&self) -> Vec<u8> {
+        let mut identity = format!("{} {}", self.method, self.whole).into_bytes();
+        let fields = self.headers.iter().chain([(&HOST, &self.host)]);
+        for (name, value) in fields {
+            identity.extend([&b"\n"[..], name.as_str().as_bytes(), b":", value.as_bytes()].concat());
+        }
+        identity
+    }
+
+    /// A message on its way to the hook.
+    pub(super) fn message(&self, about: &About<'_>, at: Timestamp, body: Body) -> Message {
+        let mut fields = HeaderMap::new();
+        if let Some(content_type) = body.content_type {
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        if !self.events && self.signing.is_none() {
+            return Message { body, fields };
+        }
+        let id = match about.flow {
+            0 => format!("{:016x}/{}", self.nonce, about.sequence),
+            flow => format!("{flow}/{}", about.sequence),
+        };
+        let mut put = |name: &'static str, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                fields.insert(HeaderName::from_static(name), value);
+            }
+        };
+        if let Some(key) = &self.signing {
+            let seconds = (Timestamp::now().0 / 1_000_000).to_string();
+            put("webhook-signature", key.sign(&id, &seconds, &body.bytes));
+            put("webhook-timestamp", seconds);
+            put("webhook-id", id.clone());
+        }
+        if self.events {
+            put("ce-id", id);
+            put("ce-time", at.rfc3339());
+            put("ce-sequence", about.sequence.to_string());
+            if about.flow != 0 {
+                put("ce-flow", about.flow.to_string());
+            }
+            let mut put = |name: &'static str, value| {
+                fields.insert(HeaderName::from_static(name), value);
+            };
+            put("ce-specversion", HeaderValue::from_static("1.0"));
+            put("ce-source", self.source.clone());
+            put("ce-direction", HeaderValue::from_static(word(about.direction)));
+            let kind = match kind(about.opcode) {
+                "binary" => "framegate.message.binary",
+                _ => "framegate.message.text",
+            };
+            put("ce-type", HeaderValue::from_static(kind));
+        }
+        Message { body, fields }
+    }
+
+    /// The request as it goes out; `multiplexed`: in HTTP/2.
+    pub(super) fn request(&self, message: &Message, multiplexed: bool) -> Asked {
+        let mut request = Request::new(Full::new(Bytes::clone(&message.body.bytes)));
+        *request.method_mut() = self.method.clone();
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + message.fields.len() + 2);
+        if multiplexed {
+            *request.uri_mut() = self.whole.clone();
+        } else {
+            *request.uri_mut() = self.target.clone();
+            headers.insert(HOST, self.host.clone());
+        }
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        for (name, value) in &message.fields {
+            headers.insert(name, value.clone());
+        }
+        *request.headers_mut() = headers;
+        request
+    }
+}

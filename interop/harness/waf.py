@@ -1,9 +1,12 @@
 """The web application firewall of `examples/waf/`, started as it stands there, on free ports; and asked directly."""
 
 import http.client
+import os
+import re
 import shutil
 import socket
 import tomllib
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +23,10 @@ TABLE = ROOT / "interop/waf/messages.toml"
 PATIENCE_S = 20
 HOST, AGENT = "chat.example", "Mozilla/5.0 (X11; Linux x86_64) interop"
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+# The ports of the example: nginx before framegate, framegate and its control door, the firewall, what is behind it, the
+# WebSocket server.
+PORTS = (8000, 8080, 8081, 8090, 8091, 9000)
+ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 NEEDS = {
     "/usr/lib/nginx/modules/ngx_http_modsecurity_module.so": "libnginx-mod-http-modsecurity",
     "/usr/share/modsecurity-crs/rules": "modsecurity-crs",
@@ -82,15 +89,12 @@ class Waf:
     """A running firewall."""
 
     process: Process
-    port: int
+    place: Path
+    ports: dict[int, int]
     connection: http.client.HTTPConnection = field(init=False)
 
     def __post_init__(self) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.ports[8090], timeout=PATIENCE_S)
 
     def status(self, content_type: str | None, body: bytes, path: str = "/chat", **fields: str) -> int:
         """What it answers to a POST with that body."""
@@ -111,28 +115,16 @@ def verdict(status: int) -> str:
     return "pass" if status == 200 else "block"
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
 def start(directory: Path) -> Waf:
     """Starts it on a copy of the example in which nothing but the ports is changed."""
     place = directory / "waf"
     shutil.copytree(EXAMPLE, place)
-    # Where nginx is started by root, its workers are somebody else, who must get at their temporary files.
-    for above in (place, *place.parents):
-        if above.stat().st_uid == 0 and above.is_relative_to(directory.parents[1]):
-            above.chmod(above.stat().st_mode | 0o011)
-    port = free_port()
-    configuration = place / "nginx.conf"
-    text = configuration.read_text()
-    for example, free in (("127.0.0.1:8090", port), ("127.0.0.1:8091", free_port())):
-        assert example in text, f"{example} is not in examples/waf/nginx.conf any more"
-        text = text.replace(example, f"127.0.0.1:{free}")
-    configuration.write_text(text)
+    open_to_workers(place)
+    ports = free_ports()
+    for path in (*place.glob("*.conf"), *place.glob("*.toml")):
+        path.write_text(ADDRESS.sub(lambda found: f"127.0.0.1:{ports[int(found[1])]}", path.read_text()))
     process = Process("nginx", [nginx(), "-p", f"{place}/", "-c", "nginx.conf"], place)
-    waf = Waf(process, port)
+    waf = Waf(process, place, ports)
 
     def answers() -> bool:
         assert process.running(), f"nginx exited {process.child.returncode}\n{process.tail()}"
@@ -148,3 +140,17 @@ def start(directory: Path) -> Waf:
         process.end()
         raise
     return waf
+
+
+def open_to_workers(place: Path) -> None:
+    """Started by root, nginx has workers of another user, who must get at the temporary files of bodies."""
+    for above in place.parents:
+        if len(above.parts) > 2 and above.stat().st_uid == os.getuid():
+            above.chmod(above.stat().st_mode | 0o011)
+
+
+def free_ports() -> dict[int, int]:
+    """A free port for each one of the example."""
+    with ExitStack() as taken:
+        sockets = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PORTS]
+        return {port: one.getsockname()[1] for port, one in zip(PORTS, sockets, strict=True)}

@@ -1,5 +1,6 @@
 """The web application firewall of `examples/waf/`, started as it stands there, on free ports; and asked directly."""
 
+import hashlib
 import http.client
 import os
 import re
@@ -82,6 +83,11 @@ def row(raw: dict) -> Row:
         payload = raw["text"].encode()
     content = raw["as"].encode() if "as" in raw else payload
     return Row(raw["id"], payload, "hex" in raw, raw["direct"], content, raw["verdict"])
+
+
+def brief(binary: bool, payload: bytes) -> list:
+    """A message in few words, for events and comparisons."""
+    return ["binary" if binary else "text", len(payload), hashlib.sha256(payload).hexdigest()[:16]]
 
 
 @dataclass

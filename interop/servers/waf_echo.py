@@ -1,7 +1,6 @@
 """The WebSocket server behind a firewall: `waf_echo.py PORT`. It echoes; at /say/N it says row N of the table itself."""
 
 import asyncio
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -28,7 +27,7 @@ async def talk(socket: ServerConnection) -> None:
             for payload, binary in ((b"hello before", False), (one.payload, one.binary), (b"hello after", False)):
                 await socket.send(payload, text=not binary)
         async for message in socket:
-            received.append(brief(message))
+            received.append(waf.brief(*as_row(message)))
             if not path.startswith("/say/"):
                 await socket.send(message)
     except ConnectionClosed:
@@ -37,9 +36,8 @@ async def talk(socket: ServerConnection) -> None:
     tell(event="closed", path=path, code=socket.close_code, received=received)
 
 
-def brief(message: str | bytes) -> list:
-    data = message.encode() if isinstance(message, str) else message
-    return ["text" if isinstance(message, str) else "binary", hashlib.sha256(data).hexdigest()[:16]]
+def as_row(message: str | bytes) -> tuple[bool, bytes]:
+    return (False, message.encode()) if isinstance(message, str) else (True, message)
 
 
 async def main(port: str) -> None:

@@ -36,7 +36,9 @@ def firewall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waf]:
 
 @pytest.fixture(scope="module")
 def server(firewall: Waf) -> Iterator[Process]:
-    process = Process("waf-echo", [sys.executable, HERE / "servers/waf_echo.py", firewall.ports[9000]], firewall.place)
+    command = [sys.executable, HERE / "servers/waf_echo.py", firewall.ports[9000]]
+    # The library takes no message of more fragments than 4096, unless it is told to.
+    process = Process("waf-echo", command, firewall.place, WEBSOCKETS_MAX_FRAGMENTS="100000")
     try:
         process.event(event="listening")
         yield process

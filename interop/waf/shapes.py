@@ -43,7 +43,7 @@ def shaped(payload: bytes, binary: bool) -> Body:
 
 def stomp(command: bytes, headers: bytes, body: bytes) -> Body:
     """Each header is a string of its own: two lines in one would be taken for a split response (921120)."""
-    lines = b",".join(text_as_json(line) for line in (command, *headers.split()))
+    lines = b",".join(text_as_json(line) for line in (command, *headers.splitlines()))
     if not is_json(body):
         fields = {f"header{n}": line for n, line in enumerate(headers.splitlines())}
         return form(command=command, **fields, body=body, unescaped=unescaped(body))

@@ -31,6 +31,7 @@ macro_rules! cx {
             agreed: &$self.agreed,
             next_sequence: &mut $self.next_sequence,
             next_ticket: &mut $self.next_ticket,
+            tally: &mut $self.tally,
             out: $out,
         }
     };
@@ -42,6 +43,7 @@ mod half;
 mod gate;
 mod queue;
 mod command;
+mod tally;
 
 use std::sync::Arc;
 
@@ -51,6 +53,7 @@ pub use output::{
     Bytes, Cause, End, Ending, Entry, Facts, Fate, Inspect, Output, Payload, Reason, Recorded, Refused, Span, Ticket,
     Verdict,
 };
+pub use tally::{Counted, Sort, Tally};
 
 use crate::close::Close;
 use crate::deflate::Caps;
@@ -71,6 +74,7 @@ struct Cx<'a> {
     agreed: &'a Agreed,
     next_sequence: &'a mut u32,
     next_ticket: &'a mut u64,
+    tally: &'a mut Tally,
     out: &'a mut Vec<Output>,
 }
 
@@ -127,6 +131,7 @@ impl Cx<'_> {
     }
 
     fn record(&mut self, recorded: Recorded) {
+        self.tally.count(&recorded.facts, &recorded.fate);
         if self.config.record_bytes_max.is_some() || recorded.ticket.is_some() {
             self.out.push(Output::Record(Entry::Message(recorded)));
         }
@@ -158,6 +163,7 @@ pub struct Session {
     halves: [Half; 2],
     next_sequence: u32,
     next_ticket: u64,
+    tally: Tally,
     last_activity: Millis,
     /// The Close of a peer that came first.
     first_close: Option<Box<(Peer, Close)>>,
@@ -183,6 +189,7 @@ impl Session {
             agreed,
             next_sequence: first_sequence,
             next_ticket: 0,
+            tally: Tally::default(),
             last_activity: now,
             first_close: None,
             broken: None,
@@ -332,6 +339,11 @@ impl Session {
                 },
             },
         )
+    }
+
+    /// What was counted and nobody has taken yet.
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
     }
 
     fn is_ending(&self) -> bool {

@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -18,6 +19,7 @@ use crate::http::{
 };
 use crate::record::{FlowTap, HttpMessage};
 use crate::relay::{Leg, WebSocket};
+use crate::telemetry::{self, By, Class};
 
 /// A WebSocket that both peers have agreed to.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ pub(crate) async fn upgrade(
     asked: &WebSocketRequest,
     onward: &Onward,
 ) -> Step {
-    let started_at = Timestamp::now();
+    let (started_at, began) = (Timestamp::now(), Instant::now());
     let url = onward.url(true);
     let head = readable(context, request, asked, onward);
     let (link, answer) = loop {
@@ -91,6 +93,8 @@ pub(crate) async fn upgrade(
     };
     let answered_at = Timestamp::now();
     if answer.status() != 101 {
+        let refused = (By::Server, Class::of(answer.status()));
+        telemetry::counts().upgrades_refused.one(refused);
         let record = Exchanged::with(context, url, started_at, &link);
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
@@ -100,6 +104,7 @@ pub(crate) async fn upgrade(
         return refuse(client, request, Some(record), unreadable()).await;
     }
     let opening = Arc::new(websocket_opening(context, url, started_at, &link, &answer));
+    telemetry::counts().upgrade_seconds.took((), began.elapsed());
     let mut flow = context.tap.open(Arc::clone(&opening));
     if let Some(redactor) = context.judges.recorded() {
         flow.redact(Some(Arc::clone(redactor)), negotiated.unknown);

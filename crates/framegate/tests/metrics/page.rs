@@ -9,16 +9,16 @@ use crate::scrape::Scrape;
 fn on_the_page() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `"));
-    let row = |line: &str| {
+    let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    let metric = |line: &str| {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        (
-            cells[0].trim_matches('`').to_owned(),
-            (cells[1].to_owned(), names(cells[2])),
-        )
+        // The table of causes has two columns.
+        let [name, kind, labels, _] = cells[..] else {
+            return None;
+        };
+        Some((name.trim_matches('`').to_owned(), (kind.to_owned(), names(labels))))
     };
-    let metrics = rows.map(row).filter(|(name, _)| name.contains('_'));
-    metrics.collect()
+    rows.filter_map(metric).collect()
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn the_page_has_every_metric_with_its_type_and_labels_and_no_other() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(
         home.path().join("some.star"),
-        "def on_receive_text(message):\n    pass\n",
+        "def on_receive_from_client(message):\n    pass\n",
     )
     .unwrap();
     let stage = Stage::in_home(home, &[r#"plugins=[{path="some.star"}]"#]);

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::labels::Label;
@@ -140,10 +140,9 @@ impl<L: Labels> Metric for Counter<L> {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for place in 0..L::COUNT {
             let sum: u64 = all.iter().map(|one| one.cells.get(place)).sum();
-            let labels = L::words(place);
-            metric
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, u64, u64>(&sum, None)?;
+            labelled::<L>(&mut metric, place, |metric| {
+                metric.encode_counter::<NoLabelSet, u64, u64>(&sum, None)
+            })?;
         }
         Ok(())
     }
@@ -200,10 +199,9 @@ impl<L: Labels> Metric for Open<L> {
             // Those that have gone first: none of them is missing among those that have come.
             let gone: u64 = all.iter().map(|one| one.gone.get(place)).sum();
             let come: u64 = all.iter().map(|one| one.come.get(place)).sum();
-            let labels = L::words(place);
-            metric
-                .encode_family(&labels)?
-                .encode_gauge(&count(come.saturating_sub(gone)))?;
+            labelled::<L>(&mut metric, place, |metric| {
+                metric.encode_gauge(&count(come.saturating_sub(gone)))
+            })?;
         }
         Ok(())
     }
@@ -255,12 +253,24 @@ impl<L: Labels> Metric for Histogram<L> {
             let buckets: Vec<(f64, u64)> = ends.enumerate().map(|(at, end)| (end, get(at))).collect();
             let count = buckets.iter().map(|bucket| bucket.1).sum();
             let sum = get(HISTOGRAM_CELLS - 1) as f64 / 1e6;
-            let labels = L::words(place);
-            metric
-                .encode_family(&labels)?
-                .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+            labelled::<L>(&mut metric, place, |metric| {
+                metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+            })?;
         }
         Ok(())
+    }
+}
+
+/// Writes the cell at that place behind its labels, if there are any.
+fn labelled<L: Labels>(
+    metric: &mut MetricEncoder<'_>,
+    place: usize,
+    write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    let labels = L::words(place);
+    match labels.is_empty() {
+        true => write(metric),
+        false => write(&mut metric.encode_family(&labels)?),
     }
 }
 

@@ -63,66 +63,65 @@ pub(crate) fn render(now: Now) -> Result<(&'static str, String), fmt::Error> {
 
 /// A docstring's text as HELP has it.
 pub(super) fn help(doc: &str) -> &str {
-    // The encoder adds the full stop.
-    doc.trim().trim_end_matches('.')
+    doc.trim()
 }
 
 impl Collector for Now {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
         encoder
-            .encode_descriptor("framegate_build", "The framegate that runs", None, MetricType::Info)?
+            .encode_descriptor("framegate_build", "The framegate that runs.", None, MetricType::Info)?
             .encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
         let name = "process_start_time_seconds";
         gauge(
             encoder,
             name,
-            "When the proxy began, in seconds since 1970",
+            "When the proxy began, in seconds since 1970.",
             &seconds(self.started_at),
         )?;
         Counts::encode(&threads::all(), encoder)?;
         let (messages, bytes) = self.held;
-        let help = "Messages that are held for a person or a program to decide about";
+        let help = "Messages that are held for a person or a program to decide about.";
         gauge(encoder, "framegate_held_messages", help, &count(messages as u64))?;
         gauge(
             encoder,
             "framegate_held_bytes",
-            "Payload bytes of held messages",
+            "Payload bytes of held messages.",
             &count(bytes as u64),
         )?;
         self.plugins(encoder)?;
         let Some(store) = self.store else { return Ok(()) };
-        let help = "Bytes that wait to be stored";
+        let help = "Bytes that wait to be stored.";
         gauge(encoder, "framegate_record_queue_bytes", help, &count(store.queue_bytes))?;
-        let help = "Bytes that may wait to be stored, record.queue_bytes_max";
+        let help = "Bytes that may wait to be stored, record.queue_bytes_max.";
         gauge(
             encoder,
             "framegate_record_queue_bytes_max",
             help,
             &count(store.queue_bytes_max),
         )?;
-        let help = "Bytes of the database's files on disk";
+        let help = "Bytes of the database's files on disk.";
         gauge(encoder, "framegate_store_bytes", help, &count(store.bytes))
     }
 }
 
 impl Now {
     fn plugins(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Calls of a plugin's hooks";
+        let help = "Calls of a plugin's hooks.";
         let mut metric = encoder.encode_descriptor("framegate_plugin_calls", help, None, MetricType::Counter)?;
         for plugin in &self.plugins {
             metric
                 .encode_family(&[("plugin", plugin.id.as_str())])?
                 .encode_counter::<NoLabelSet, u64, u64>(&plugin.calls, None)?;
         }
-        let help = "Calls of a plugin's hooks that came to nothing";
+        let help = "Calls of a plugin's hooks that came to nothing.";
         let mut metric = encoder.encode_descriptor("framegate_plugin_failures", help, None, MetricType::Counter)?;
         for plugin in &self.plugins {
             metric
                 .encode_family(&[("plugin", plugin.id.as_str())])?
                 .encode_counter::<NoLabelSet, u64, u64>(&plugin.failures, None)?;
         }
-        let help = "Calls of a plugin's hooks that decided something";
+        let help = "Calls of a plugin's hooks that decided something.";
         let mut metric = encoder.encode_descriptor("framegate_plugin_decisions", help, None, MetricType::Counter)?;
         for plugin in &self.plugins {
             for (outcome, decided) in &plugin.decided {

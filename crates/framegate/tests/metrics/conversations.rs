@@ -41,7 +41,10 @@ fn a_conversation_is_counted(settings: &[&str]) {
         client.hear();
     }
     part(client, server);
-    let scrape = once(&stage, r#"framegate_connections_open{mode="reverse"}"#, 0.0);
+    after_the_conversation(&once(&stage, r#"framegate_connections_open{mode="reverse"}"#, 0.0));
+}
+
+fn after_the_conversation(scrape: &Scrape) {
     assert_eq!(
         scrape.some("framegate_messages_total"),
         [
@@ -214,11 +217,11 @@ fn whose_fault_an_end_was_is_counted() {
 #[test]
 fn refused_upgrades_are_counted_by_who_refused_them() {
     let stage = Stage::new(&["record.enabled=false"]);
-    // The proxy refuses a key that is none; a request that wants no WebSocket is no upgrade.
-    for fields in ["Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n"]
-    {
+    // The proxy refuses a key that is none. What asks for no WebSocket is refused as well, and is no upgrade.
+    let fields = "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n";
+    for more in ["Upgrade: websocket\r\n", "Content-Length: x\r\n"] {
         let mut tcp = connect(stage.proxy.addr("reverse"));
-        write!(tcp, "GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n").unwrap();
+        write!(tcp, "GET / HTTP/1.1\r\nHost: x\r\n{more}{fields}\r\n").unwrap();
         let mut answer = String::new();
         tcp.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");

@@ -278,3 +278,66 @@ fn labelled<L: Labels>(
 pub(super) fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::hint::black_box;
+    use std::time::Instant;
+
+    use wire::session::Sort;
+
+    use super::*;
+    use crate::flow::{Direction, Fate, Word};
+
+    type Three = (Direction, Sort, Fate);
+
+    #[test]
+    fn every_combination_of_labels_has_a_cell_of_its_own() {
+        let mut seen = BTreeSet::new();
+        for (direction, first) in Direction::WORDS {
+            for (sort, second) in Sort::WORDS {
+                for (fate, third) in Fate::WORDS {
+                    let place = (*direction, *sort, *fate).place();
+                    assert!(place < Three::COUNT && seen.insert(place));
+                    let words: Vec<_> = Three::words(place).into_iter().map(|(_, word)| word).collect();
+                    assert_eq!(words, [*first, *second, *third]);
+                }
+            }
+        }
+        assert_eq!(seen.len(), Three::COUNT);
+    }
+
+    #[test]
+    fn a_bucket_has_what_took_no_longer_than_its_end() {
+        let histogram = Histogram::<()>::new();
+        for us in [0, 100, 101, 5_000_000, 5_000_001, u64::MAX] {
+            histogram.took((), Duration::from_micros(us));
+        }
+        let bucket = |at| histogram.cells.get(at);
+        let last = BUCKETS_US.len();
+        assert_eq!((bucket(0), bucket(1), bucket(last - 1), bucket(last)), (2, 1, 1, 2));
+    }
+
+    #[test]
+    fn what_was_entered_and_left_is_not_open() {
+        let open: &'static Open<()> = Box::leak(Box::new(Open::new()));
+        let one = open.enter(());
+        drop(open.enter(()));
+        assert_eq!((open.come.get(0), open.gone.get(0)), (2, 1));
+        drop(one);
+        assert_eq!((open.come.get(0), open.gone.get(0)), (2, 2));
+    }
+
+    #[test]
+    #[ignore = "measures: cargo test --release -p framegate --lib telemetry -- --ignored --nocapture"]
+    fn what_counting_costs() {
+        const TIMES: u32 = 10_000_000;
+        let began = Instant::now();
+        for _ in 0..TIMES {
+            let labels = black_box((Direction::Receive, Sort::Binary, Fate::Sent));
+            super::super::counts().messages.one(labels);
+        }
+        println!("{:?} for one count with three labels", began.elapsed() / TIMES);
+    }
+}

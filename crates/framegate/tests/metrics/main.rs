@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod conversations;
+#[cfg(target_os = "linux")] // it sets limits of another process
+mod lost;
 mod page;
 #[allow(dead_code)] // the tests of `relay` use more of it
 #[path = "../relay/peers.rs"]

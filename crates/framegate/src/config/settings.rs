@@ -420,6 +420,12 @@ super::schema::settings! {
         profile: Profile = Profile::Standard, Word(&["standard"]);
     }
 
+    /// What the proxy counts, for Prometheus: `GET /metrics` at `listen.control`.
+    "metrics" => metrics: Metrics {
+        /// Whether it may be read without the token.
+        public: bool = false, Flag;
+    }
+
     /// What the proxy tells of itself on standard error.
     "log" => log: Log {
         /// How much. The variable `FRAMEGATE_LOG` goes before it, and takes levels for single parts as well, such as

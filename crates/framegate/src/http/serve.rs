@@ -10,6 +10,7 @@ use super::route::{Door, Route, check};
 use super::{Context, Exchanged, Links, Origin, Problem, failed};
 use crate::flow::Timestamp;
 use crate::relay::WebSocket;
+use crate::telemetry::{self, By, Class};
 use crate::tls;
 use crate::upgrade::upgrade as upgrade_to_websocket;
 
@@ -176,6 +177,10 @@ pub(crate) async fn refuse(
     record: Option<Exchanged>,
     problem: Problem,
 ) -> Step {
+    if !matches!(upgrade::Request::of(request), upgrade::Request::NotUpgrade) {
+        let refused = (By::Proxy, Class::of(problem.status));
+        telemetry::counts().upgrades_refused.one(refused);
+    }
     send_problem(client, request, &problem).await;
     if let Some(mut record) = record {
         record.request(request, &super::Captured::default(), Timestamp::now(), true);

@@ -19,6 +19,7 @@ use super::plugin::PluginState;
 use super::safety::{Action, Guard};
 use crate::flow::{Decision, Direction, Kind, Timestamp};
 use crate::query::MessageFacts;
+use crate::telemetry::{self, JudgeKind, Outcome};
 
 /// A judge in a direction's row.
 #[derive(Clone, Copy, Debug)]
@@ -175,7 +176,7 @@ impl Chain {
             if !self.is_waiting() {
                 return Poll::Pending;
             }
-            let Poll::Ready((ticket, decided)) = self.panel.poll(cx) else {
+            let Poll::Ready((kind, (ticket, decided))) = self.panel.poll(cx) else {
                 return Poll::Pending;
             };
             let mut all = self.waiting.iter_mut().flatten();
@@ -183,7 +184,7 @@ impl Chain {
                 message.at = message.at.behind();
                 let judges = &mut self.panel.judges;
                 judges.iter_mut().for_each(|judge| judge.note(&mut message.decision));
-                message.take(decided, &self.panel.flow);
+                message.take(kind, decided, &self.panel.flow);
             }
         }
     }
@@ -208,6 +209,12 @@ impl Chain {
         } else {
             undecided(*noted.decision)
         }
+    }
+
+    /// Whether a rule has stopped this message, which is not on record yet.
+    pub(crate) fn blocks(&self, ticket: Ticket) -> bool {
+        let mut noted = self.decisions.iter();
+        noted.any(|noted| noted.ticket == ticket && noted.ended && noted.decision.blocked)
     }
 
     /// Keeps what is to be said about a message until it goes on record.
@@ -269,33 +276,46 @@ impl Panel {
                 Answer::Pass => message.at = message.at.behind(),
                 Answer::Decided(decided) => {
                     message.at = message.at.behind();
-                    message.take(decided, &self.flow);
+                    message.take(judge.kind(), decided, &self.flow);
                 }
                 Answer::Later => message.at = asked,
             }
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
-        let late = self.judges.iter_mut().map(|judge| judge.poll(cx)).find(Poll::is_ready);
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(JudgeKind, (Ticket, Decided))> {
+        let mut all = self.judges.iter_mut();
+        let late = all.find_map(|judge| match judge.poll(cx) {
+            Poll::Ready(late) => Some(Poll::Ready((judge.kind(), late))),
+            Poll::Pending => None,
+        });
         late.unwrap_or(Poll::Pending)
     }
 }
 
 impl Waiting {
     /// Takes over what a judge has decided.
-    fn take(&mut self, decided: Decided, flow: &JudgedFlow) {
+    fn take(&mut self, kind: JudgeKind, decided: Decided, flow: &JudgedFlow) {
         let Decided { opinion, by } = decided;
+        let count = |outcome| telemetry::counts().judge_decisions.one((kind, outcome));
         match opinion {
-            Opinion::Pass => {}
+            Opinion::Pass => count(Outcome::Passed),
             Opinion::Replace { opcode, payload } => {
                 if let Err(why) = self.replace(opcode, payload, flow) {
                     self.decision.fact("replacement_discarded", format!("{by}: {why}"));
+                    count(Outcome::Discarded);
                     return;
                 }
+                count(Outcome::Replaced);
             }
-            Opinion::Drop => self.ended = Some(Verdict::Drop),
-            Opinion::Close { code, reason } => self.ended = Some(Verdict::Close { code, reason }),
+            Opinion::Drop => {
+                self.ended = Some(Verdict::Drop);
+                count(Outcome::Dropped);
+            }
+            Opinion::Close { code, reason } => {
+                self.ended = Some(Verdict::Close { code, reason });
+                count(Outcome::Closed);
+            }
         }
         self.decision.add(&by);
     }

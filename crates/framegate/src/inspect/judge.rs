@@ -8,6 +8,7 @@ use wire::session::{Facts, Ticket};
 
 use crate::flow::{Decision, Direction, FlowId, Kind, Timestamp};
 use crate::query::{FlowFacts, MessageFacts};
+use crate::telemetry::JudgeKind;
 
 /// The flow whose messages are judged.
 #[derive(Debug)]
@@ -106,6 +107,9 @@ pub(crate) enum Answer {
 
 /// Whoever may look at messages. Each connection has its own.
 pub(crate) trait Judge {
+    /// As what its decisions are counted.
+    fn kind(&self) -> JudgeKind;
+
     /// Looks at a message. What is to be said about it on record, besides who decided, goes into `decision`.
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer;
 

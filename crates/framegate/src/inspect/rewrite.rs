@@ -11,6 +11,7 @@ use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use crate::config::RewriteRule;
 use crate::flow::{Decision, Direction};
 use crate::query::{Facts, Filter, FlowFacts, Step, Use, parse_json_path, regex};
+use crate::telemetry::JudgeKind;
 
 /// One rule, as it is applied.
 #[derive(Debug)]
@@ -141,6 +142,10 @@ fn place(payload: &[u8], steps: &[Step]) -> Option<Range<usize>> {
 pub(crate) struct Rewriter(pub(crate) Vec<std::sync::Arc<Rewrite>>);
 
 impl Judge for Rewriter {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Rewrite
+    }
+
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
         let direction = subject.facts.direction.index();
         let bytes_max = usize::try_from(flow.message_bytes_max).unwrap_or(usize::MAX);

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::ListenError;
 use super::connection::{Door, Thread, connection};
 use crate::config::Mode;
+use crate::telemetry::{self, Entered};
 
 /// How many clients may wait to be accepted, per listener.
 const BACKLOG: i32 = 4096;
@@ -82,11 +83,15 @@ pub(super) struct Slots {
 
 /// One client's place under the limit; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Slot(Arc<Slots>);
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    /// It is counted among those that are open.
+    _open: Entered,
+}
 
 impl Slots {
     /// Waits until fewer than `max` are taken, and takes one.
-    async fn take(self: &Arc<Self>, max: usize) -> Slot {
+    async fn take(self: &Arc<Self>, max: usize, door: telemetry::Door) -> Slot {
         loop {
             let free = |taken| (taken < max).then_some(taken + 1);
             if self
@@ -94,7 +99,12 @@ impl Slots {
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, free)
                 .is_ok()
             {
-                return Slot(Arc::clone(self));
+                let counts = telemetry::counts();
+                counts.connections.one(door);
+                return Slot {
+                    slots: Arc::clone(self),
+                    _open: counts.connections_open.enter(door),
+                };
             }
             // A slot that was freed since is not missed: `notify_one` leaves a permit behind.
             self.freed.notified().await;
@@ -104,8 +114,8 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
-        self.0.freed.notify_one();
+        self.slots.taken.fetch_sub(1, Ordering::AcqRel);
+        self.slots.freed.notify_one();
     }
 }
 
@@ -143,7 +153,7 @@ pub(super) async fn accept(
         let max = thread.world.settings.load().limits.connections_max;
         // The client that is one too many waits here, those behind it in the system's queue.
         let slot = tokio::select! {
-            slot = slots.take(max) => slot,
+            slot = slots.take(max, door.counted) => slot,
             () = stop.cancelled() => return,
         };
         let (door, thread) = (Rc::clone(&door), Rc::clone(&thread));

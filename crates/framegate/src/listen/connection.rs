@@ -23,6 +23,7 @@ use crate::http::{self, Conn, Context, Links, Next, OwnDoor, Problem, Route, ser
 use crate::net;
 use crate::record::{FlowTap, Tap};
 use crate::relay::{self, Leg, Policy, WebSocket};
+use crate::telemetry;
 
 /// What the connections of one thread share.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Thread {
 pub(super) struct Door {
     kind: Kind,
     mode: &'static str,
+    /// As what its connections are counted.
+    pub(super) counted: telemetry::Door,
     pub(super) addr: SocketAddr,
     own_doors: Rc<[OwnDoor]>,
 }
@@ -57,6 +60,7 @@ impl Door {
                 Mode::Reverse { url, .. } => Kind::Reverse(Reverse::new(url.clone())),
             },
             mode: mode.name(),
+            counted: telemetry::Door::named(mode.name()),
             addr,
             own_doors,
         }

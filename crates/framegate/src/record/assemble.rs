@@ -15,6 +15,7 @@ use super::redact::{emptied, redacted, redacted_ending};
 use crate::flow::{Counts, Direction, Ending, Fate, FlowId, Kind, Opening, Timestamp};
 use crate::inspect::Redactor;
 use crate::store::{PayloadRef, Row};
+use crate::telemetry::{self, LostBy};
 
 /// What the recorder knows of a flow that is open.
 #[derive(Debug)]
@@ -112,7 +113,10 @@ impl FlowState {
         };
         match stored {
             Ok(true) => self.uncommitted += 1,
-            Ok(false) | Err(_) => self.counts.messages_lost += 1,
+            Ok(false) | Err(_) => {
+                self.counts.messages_lost += 1;
+                telemetry::counts().messages_lost.one(LostBy::Store);
+            }
         }
         stored.map(drop)
     }

@@ -144,6 +144,10 @@ impl Recording for Recorder {
         self.subscribe()
     }
 
+    fn queued(&self) -> Option<(usize, usize)> {
+        self.queue.as_ref().map(Queue::filled)
+    }
+
     fn import(&self, flow: Flow, messages: Vec<Message>) -> Result<FlowId, String> {
         let Some(queue) = &self.queue else {
             return Err("nothing is recorded: record.enabled is false".to_owned());

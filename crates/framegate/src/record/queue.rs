@@ -96,6 +96,11 @@ impl Queue {
         self.gauge.bytes.load(Ordering::Relaxed) < self.gauge.bytes_max
     }
 
+    /// How many bytes wait, and how many may.
+    pub(super) fn filled(&self) -> (usize, usize) {
+        (self.gauge.bytes.load(Ordering::Relaxed), self.gauge.bytes_max)
+    }
+
     /// Waits for room.
     pub(super) async fn room(&self) {
         loop {

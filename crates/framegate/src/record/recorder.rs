@@ -19,6 +19,7 @@ use crate::config::{OnError, Settings};
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, FlowId, Timestamp};
 use crate::store::{Row, Rows, StoreError, Writer};
+use crate::telemetry::{self, LostBy};
 
 /// So much is written at once at the most.
 const GATHER_BYTES: usize = 8 << 20;
@@ -340,7 +341,9 @@ impl Thread {
         self.broken_until = Some(Instant::now() + RETRY_AFTER);
         for id in &self.touched {
             if let Some(flow) = self.flows.get_mut(id) {
-                flow.counts.messages_lost += std::mem::take(&mut flow.uncommitted);
+                let lost = std::mem::take(&mut flow.uncommitted);
+                flow.counts.messages_lost += lost;
+                telemetry::counts().messages_lost.add(LostBy::Store, lost);
                 flow.opened = flow.stored;
             }
         }
@@ -360,6 +363,7 @@ impl Thread {
     /// Says that something passes unrecorded, and stops the proxy if it is to stop then.
     fn report(&self, error: &StoreError) {
         let database = self.database.display();
+        telemetry::counts().store_errors.one(());
         match self.settings.store.on_error {
             OnError::Relay => tracing::error!(%database, "the store failed, messages pass unrecorded: {error}"),
             OnError::Stop => {

@@ -16,6 +16,7 @@ use super::queue::{Job, Queue};
 use crate::config::{OnFull, Settings};
 use crate::flow::{Decision, Direction, Ending, FlowId, Kind, Opening, State, Timestamp};
 use crate::inspect::Redactor;
+use crate::telemetry::{self, LostBy};
 
 /// A batch of so many payload bytes is handed over at once.
 const BATCH_BYTES: usize = 256 << 10;
@@ -375,6 +376,7 @@ impl Shed {
     /// A message is not handed over, or not its end.
     fn message(&mut self, facts: &Facts) {
         let control = facts.opcode.is_control();
+        telemetry::counts().messages_lost.one(LostBy::Shed);
         self.untold.messages += 1;
         self.untold.wire_bytes += facts.wire_bytes;
         self.untold.data |= !control;

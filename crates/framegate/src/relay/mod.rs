@@ -9,6 +9,7 @@ mod live;
 mod judging;
 mod rejudging;
 mod ending;
+mod counting;
 mod websocket;
 mod tunnel;
 

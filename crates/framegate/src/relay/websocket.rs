@@ -20,6 +20,7 @@ use super::{Leg as Side, Policy, READ, leg::Leg, millis};
 use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp};
 use crate::inspect::{Chain, Judges};
 use crate::record::FlowTap;
+use crate::telemetry::{self, Door, EndedBy, Entered};
 
 /// Room for outputs that a connection keeps.
 const OUTPUTS_KEPT: usize = 256;
@@ -57,6 +58,9 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
     if let Some(params) = agreed.senders() {
         flow.deflate(params);
     }
+    let counts = telemetry::counts();
+    let door = Door::named(&opening.mode);
+    counts.websockets.one(door);
     let on_record = flow.id() != FlowId(0);
     let mut conversation = Conversation {
         session: Session::new(Arc::new(config(&policy, &flow)), agreed, flow.next_sequence(), millis()),
@@ -79,6 +83,7 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         grace: None,
         close_ms: policy.settings.limits.close_ms,
         gone: [false; 2],
+        _open: counts.websockets_open.enter(door),
     };
     conversation.seat(&judges);
     if !Arc::ptr_eq(&judges, &policy.judges_now.load()) {
@@ -138,6 +143,8 @@ pub(super) struct Conversation {
     close_ms: u64,
     /// Peers of which the session knows that they are gone altogether.
     gone: [bool; 2],
+    /// It is counted among those that are open.
+    _open: Entered,
 }
 
 impl Conversation {
@@ -279,6 +286,8 @@ impl Conversation {
     fn carry_out(&mut self, cx: &mut Context<'_>, read: &[u8]) {
         let stamp = Timestamp::now();
         let mut out = std::mem::take(&mut self.out);
+        // Before any of it leaves: whoever has heard a message finds it counted.
+        self.count(&out);
         for output in out.drain(..) {
             match output {
                 Output::Send {
@@ -334,7 +343,11 @@ impl Conversation {
         ticked
     }
 
-    fn end(self) {
+    fn end(mut self) {
+        self.count(&[]);
+        telemetry::counts()
+            .conversations_ended
+            .one(EndedBy::of(self.session.ending().as_ref().map(|ending| &ending.cause)));
         let mut ending = ending(&self.session);
         if ending.state == State::Complete && self.legs.iter().any(|leg| !leg.is_shut()) {
             ending

@@ -88,6 +88,8 @@ impl Proxy {
             .collect();
         let stopping = CancellationToken::new();
         let running = Running {
+            settings: Arc::clone(&world.settings),
+            store_failed: store_failed.clone(),
             recording: Box::new(world.recorder.clone()),
             judges: Arc::clone(&world.judges),
             live: Arc::clone(&world.live),

@@ -116,6 +116,7 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         intercept_rules: asked.intercept_rules.clone(),
         rewrite: asked.rewrite.clone(),
         tls: asked.tls.clone(),
+        metrics: asked.metrics.clone(),
     }
 }
 

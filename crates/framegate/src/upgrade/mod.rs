@@ -7,6 +7,7 @@ mod extensions;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -24,6 +25,7 @@ use crate::http::{
 use crate::inspect::{Handshake, Hooked};
 use crate::record::{FlowTap, HttpMessage};
 use crate::relay::{Leg, WebSocket};
+use crate::telemetry::{self, By, Class};
 
 /// A WebSocket that both peers have agreed to.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ pub(crate) async fn upgrade(
     asked: &WebSocketRequest,
     onward: &Onward,
 ) -> Step {
-    let started_at = Timestamp::now();
+    let (started_at, began) = (Timestamp::now(), Instant::now());
     let extensions = Extensions::new(
         asked,
         onward.terms.as_deref(),
@@ -78,31 +80,15 @@ pub(crate) async fn upgrade(
     let mut head = onward.rewritten(request, true);
     extensions.offer(&mut head);
     let head = head.finish();
-    let (link, answer) = loop {
-        let mut link = match links.take_any(context, onward).await {
-            Ok(link) => link,
-            Err(no_link) => {
-                let record = Exchanged::without(context, onward.url(true), started_at, no_link.addr);
-                return refuse(client, request, Some(record), no_link.problem).await;
-            }
-        };
-        let url = onward.url_at(&link.origin, true);
-        match timeout(context.handshake(), ask(context, client, &mut link, request, &head)).await {
-            Ok(Ok(answer)) => break (link, answer),
-            Ok(Err(AnswerFault::Silent)) if link.was_idle => {}
-            Ok(Err(fault)) => {
-                let record = Exchanged::with(context, url, started_at, &link);
-                return unanswered(context, client, request, record, &link, fault).await;
-            }
-            Err(_) => {
-                let record = Exchanged::with(context, url, started_at, &link);
-                return refuse(client, request, Some(record), too_slow(context, &link)).await;
-            }
-        }
+    let (link, answer) = match answered(context, client, links, request, onward, &head, started_at).await {
+        Ok(answered) => answered,
+        Err(step) => return step,
     };
     let answered_at = Timestamp::now();
     let url = onward.url_at(&link.origin, true);
     if answer.status() != 101 {
+        let refused = (By::Server, Class::of(answer.status()));
+        telemetry::counts().upgrades_refused.one(refused);
         let record = Exchanged::with(context, url, started_at, &link);
         return refused_by_server(context, client, links, link, request, answer, record).await;
     }
@@ -114,6 +100,7 @@ pub(crate) async fn upgrade(
         }
     };
     let opening = Arc::new(websocket_opening(context, url, started_at, &link, &answer));
+    telemetry::counts().upgrade_seconds.took((), began.elapsed());
     let mut flow = context.tap.open(Arc::clone(&opening));
     if let Some(redactor) = context.judges.recorded() {
         flow.redact(Some(Arc::clone(redactor)), settled.agreed.unknown);
@@ -159,6 +146,40 @@ fn too_slow(context: &Context, link: &Link) -> Problem {
 fn unreadable(why: &str) -> Problem {
     let detail = format!("the server's 101 cannot be taken, because its messages could not be read: {why}");
     Problem::bad_gateway("unreadable-extension", detail)
+}
+
+/// The server that takes the request, and the head with which it answers; otherwise the client has been told.
+async fn answered(
+    context: &Context,
+    client: &mut Conn,
+    links: &mut Links,
+    request: &RequestHead,
+    onward: &Onward,
+    head: &[u8],
+    started_at: Timestamp,
+) -> Result<(Link, ResponseHead), Step> {
+    loop {
+        let mut link = match links.take_any(context, onward).await {
+            Ok(link) => link,
+            Err(no_link) => {
+                let record = Exchanged::without(context, onward.url(true), started_at, no_link.addr);
+                return Err(refuse(client, request, Some(record), no_link.problem).await);
+            }
+        };
+        let url = onward.url_at(&link.origin, true);
+        match timeout(context.handshake(), ask(context, client, &mut link, request, head)).await {
+            Ok(Ok(answer)) => return Ok((link, answer)),
+            Ok(Err(AnswerFault::Silent)) if link.was_idle => {}
+            Ok(Err(fault)) => {
+                let record = Exchanged::with(context, url, started_at, &link);
+                return Err(unanswered(context, client, request, record, &link, fault).await);
+            }
+            Err(_) => {
+                let record = Exchanged::with(context, url, started_at, &link);
+                return Err(refuse(client, request, Some(record), too_slow(context, &link)).await);
+            }
+        }
+    }
 }
 
 /// Sends the request on and waits for the head that answers it.

@@ -35,6 +35,7 @@ macro_rules! cx {
             agreed: &$self.agreed,
             next_sequence: &mut $self.next_sequence,
             next_ticket: &mut $self.next_ticket,
+            tally: &mut $self.tally,
             out: $out,
         }
     };
@@ -46,6 +47,7 @@ mod half;
 mod gate;
 mod queue;
 mod command;
+mod tally;
 
 use std::sync::Arc;
 
@@ -55,6 +57,7 @@ pub use output::{
     Bytes, Cause, End, Ending, Entry, Facts, Fate, Inspect, Output, Payload, Reason, Recorded, Refused, Span, Ticket,
     Verdict,
 };
+pub use tally::{Counted, Sort, Tally};
 
 use crate::close::Close;
 use crate::deflate::Caps;
@@ -75,6 +78,7 @@ struct Cx<'a> {
     agreed: &'a Agreed,
     next_sequence: &'a mut u32,
     next_ticket: &'a mut u64,
+    tally: &'a mut Tally,
     out: &'a mut Vec<Output>,
 }
 
@@ -131,6 +135,7 @@ impl Cx<'_> {
     }
 
     fn record(&mut self, recorded: Recorded) {
+        self.tally.count(&recorded.facts, &recorded.fate);
         if self.config.record_bytes_max.is_some() || recorded.ticket.is_some() {
             self.out.push(Output::Record(Entry::Message(recorded)));
         }
@@ -162,6 +167,7 @@ pub struct Session {
     halves: [Half; 2],
     next_sequence: u32,
     next_ticket: u64,
+    tally: Tally,
     last_activity: Millis,
     /// The Close of a peer that came first.
     first_close: Option<Box<(Peer, Close)>>,
@@ -191,6 +197,7 @@ impl Session {
             agreed,
             next_sequence: first_sequence,
             next_ticket: 0,
+            tally: Tally::default(),
             last_activity: now,
             first_close: None,
             broken: None,
@@ -340,6 +347,11 @@ impl Session {
                 },
             },
         )
+    }
+
+    /// What was counted and nobody has taken yet.
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
     }
 
     fn is_ending(&self) -> bool {

@@ -27,6 +27,15 @@ pub(super) async fn same_site(request: Request, next: Next) -> Response {
     response
 }
 
+/// Refuses who does not show the token, unless everybody may read the metrics. Stands before them.
+pub(super) async fn reader(state: State<Arc<App>>, request: Request, next: Next) -> Response {
+    let running = state.context.running.as_ref();
+    if running.is_some_and(|running| running.settings.load().metrics.public) {
+        return next.run(request).await;
+    }
+    token(state, request, next).await
+}
+
 /// Refuses who does not show the token. Stands before the API.
 pub(super) async fn token(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut given = request.headers().get_all(header::AUTHORIZATION).iter();

@@ -2,12 +2,15 @@
 //!
 //! What only reads is asked with GET, all else with POST; parameters are in the query. Objects come as JSON, several
 //! as one a line (`application/x-ndjson`), errors as `application/problem+json` (RFC 9457). `GET /api/v1` lists the
-//! operations. `/livez` and `/readyz` ask for no token; everything else is behind the guards of [`guard`].
+//! operations, `GET /metrics` has what is counted. `/livez` and `/readyz` ask for no token, nor does `/metrics` where
+//! `metrics.public` says so; everything else is behind the guards of [`guard`].
 //!
 //! It runs on a thread of its own and never on the data plane.
 
 mod answer;
 mod guard;
+mod health;
+mod metrics;
 mod problem;
 mod routes;
 mod serve;

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -17,6 +17,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::answer::respond;
+use super::health::{live, ready};
+use super::metrics::metrics;
 use super::problem::Problem;
 use super::{Limits, guard};
 use crate::control::operations::{ALL, Args, Context, Gives, Operation, ParamKind, find};
@@ -44,32 +46,18 @@ pub(super) fn router(app: App) -> Router {
         .route("/api", any(nothing))
         .route("/api/{*rest}", any(nothing))
         .layer(middleware::from_fn_with_state(app.clone(), guard::token));
+    let metrics = Router::new()
+        .route("/metrics", get(metrics))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::reader));
     Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
+        .merge(metrics)
         .merge(api)
         .fallback(nothing)
         .method_not_allowed_fallback(|| async { Problem::new(405, "this path is for GET") })
         .layer(middleware::from_fn(guard::same_site))
         .with_state(app)
-}
-
-/// It runs. The process id tells it from another program that has the same port later.
-async fn live() -> Response {
-    object(&json!({"status": "live", "pid": std::process::id()}))
-}
-
-async fn ready(State(app): State<Arc<App>>) -> Response {
-    let draining = app
-        .context
-        .running
-        .as_ref()
-        .is_some_and(|running| running.draining.is_cancelled());
-    let mut response = object(&json!({"status": if draining { "draining" } else { "ready" }}));
-    if draining {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    response
 }
 
 async fn nothing() -> Problem {
@@ -190,6 +178,6 @@ fn describe_param(param: &crate::control::operations::Param) -> Value {
     })
 }
 
-fn object(value: &Value) -> Response {
+pub(super) fn object(value: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod live;
+mod metrics;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -43,6 +44,10 @@ impl Recording for Recorder {
         self.events.subscribe()
     }
 
+    fn queued(&self) -> Option<(usize, usize)> {
+        Some((7, 1 << 20))
+    }
+
     fn import(&self, flow: Flow, messages: Vec<Message>) -> Result<FlowId, String> {
         self.writer
             .lock()
@@ -60,6 +65,8 @@ struct Api {
     flushes: Arc<AtomicUsize>,
     events: broadcast::Sender<Arc<Event>>,
     draining: CancellationToken,
+    store_failed: CancellationToken,
+    settings: Arc<ArcSwap<Settings>>,
     shutdown: CancellationToken,
 }
 
@@ -90,7 +97,10 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let judges = Judges::new(&Settings::default(), Arc::default()).unwrap();
         let flushes = Arc::<AtomicUsize>::default();
+        let (settings, store_failed) = (Arc::<ArcSwap<Settings>>::default(), CancellationToken::new());
         let running = Running {
+            settings: Arc::clone(&settings),
+            store_failed: store_failed.clone(),
             judges: Arc::new(ArcSwap::from_pointee(judges)),
             live: Arc::default(),
             recording: Box::new(Recorder {
@@ -116,6 +126,8 @@ impl Api {
             flushes,
             events,
             draining,
+            store_failed,
+            settings,
             shutdown,
         }
     }
@@ -297,8 +309,15 @@ fn health_asks_for_no_token() {
     );
     assert_eq!(api.ask("GET /readyz", &host, b"").0, 200);
     api.draining.cancel();
-    assert_eq!(api.ask("GET /readyz", &host, b"").0, 503);
+    let (status, _, body) = api.ask("GET /readyz", &host, b"");
+    assert!(status == 503 && body.contains(r#""status":"draining""#), "{body}");
     assert_eq!(api.ask("GET /livez", &host, b"").0, 200, "who drains is alive");
+    api.store_failed.cancel();
+    let (status, _, body) = api.ask("GET /readyz", &host, b"");
+    assert!(
+        status == 503 && body.contains(r#""status":"store_failed""#),
+        "the reason of the draining: {body}"
+    );
 }
 
 #[test]

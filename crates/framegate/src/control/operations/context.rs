@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::{OperationError, Work};
+use crate::config::Settings;
 use crate::control::run_file::Door;
 use crate::flow::{Flow, FlowId, Message, Timestamp};
 use crate::inspect::Judges;
@@ -25,6 +26,8 @@ pub struct Context {
 
 /// The proxy, while it runs in this process.
 pub struct Running {
+    /// Its settings as they are now.
+    pub settings: Arc<ArcSwap<Settings>>,
     /// Its recorder.
     pub recording: Box<dyn Recording>,
     /// Its judges: what is held, and the plugins.
@@ -37,6 +40,8 @@ pub struct Running {
     pub doors: Vec<Door>,
     /// It takes no more connections; it is no longer ready for a load balancer.
     pub draining: CancellationToken,
+    /// The store has failed, and `store.on_error` is "stop".
+    pub store_failed: CancellationToken,
     /// It ends: live streams end with it.
     pub stopping: CancellationToken,
 }
@@ -58,6 +63,9 @@ pub trait Recording: Send + Sync {
 
     /// Everything from now on.
     fn subscribe(&self) -> broadcast::Receiver<Arc<Event>>;
+
+    /// How many bytes wait to be stored, and how many may; `None`: nothing is recorded.
+    fn queued(&self) -> Option<(usize, usize)>;
 
     /// Puts a flow that was recorded elsewhere on record, under a new id. Waits for it; not called on an async thread.
     ///
@@ -103,7 +111,7 @@ impl Context {
         }
     }
 
-    pub(super) fn database(&self) -> &Path {
+    pub(in crate::control) fn database(&self) -> &Path {
         &self.database
     }
 

@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use super::super::samples;
 use super::*;
+use crate::telemetry::JudgeKind;
 
 /// What the judges were asked, and what the slow one is to say.
 #[derive(Default)]
@@ -20,6 +21,10 @@ struct Court {
 struct Plain(&'static str, Rc<RefCell<Court>>);
 
 impl Judge for Plain {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Plugin
+    }
+
     fn judge(&mut self, _: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
         let text = String::from_utf8_lossy(&subject.payload).into_owned();
         self.1.borrow_mut().asked.push(format!("{} {text}", self.0));
@@ -40,6 +45,10 @@ impl Judge for Plain {
 struct Slow(Rc<RefCell<Court>>);
 
 impl Judge for Slow {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Intercept
+    }
+
     fn judge(&mut self, _: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
         let text = String::from_utf8_lossy(&subject.payload).into_owned();
         self.0.borrow_mut().asked.push(format!("slow {text}"));

@@ -107,6 +107,13 @@ impl Desk {
         self.lock().held.values().map(|lying| lying.message.clone()).collect()
     }
 
+    /// How many messages are held, and their payload bytes.
+    #[must_use]
+    pub fn held(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.held.len(), inner.bytes)
+    }
+
     /// Answers a held message: the first answer counts. What is given back is told when the connection acts upon it, and
     /// fails if it ended before that.
     ///

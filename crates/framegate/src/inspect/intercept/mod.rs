@@ -25,6 +25,7 @@ use super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use crate::config::{self, OnHold};
 use crate::flow::{Decision, Direction, Timestamp};
 use crate::query::Facts;
+use crate::telemetry::JudgeKind;
 use desk::{Answered, HoldId};
 
 /// How messages of one connection are held.
@@ -120,6 +121,10 @@ fn by_policy(policy: OnHold, by: &str) -> Decided {
 }
 
 impl Judge for Intercept {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Intercept
+    }
+
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
         let facts = Facts::new(&flow.facts, subject.message());
         let matched = self.rules.iter().filter(|rule| rule.means(subject, &facts));

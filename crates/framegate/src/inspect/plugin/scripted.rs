@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use super::{Hook, OnError, Plugin, PluginState, Stage};
 use crate::flow::Decision;
+use crate::telemetry::JudgeKind;
 
 /// Close code of a conversation that cannot go on for a fault on this side (RFC 6455 §7.4.1).
 const INTERNAL_ERROR: u16 = 1011;
@@ -35,6 +36,10 @@ impl Scripted {
 }
 
 impl Judge for Scripted {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Plugin
+    }
+
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
         let hook = Hook::of(subject.facts.direction, self.stage);
         let plugin = &self.plugin;

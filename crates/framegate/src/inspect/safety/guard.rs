@@ -8,6 +8,7 @@ use super::super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use super::{Action, Found, InputRules, Redactor};
 use crate::flow::{Decision, Direction, Kind};
 use crate::query::{FlowFacts, MessageFacts};
+use crate::telemetry::JudgeKind;
 
 /// Close code of a conversation that a rule ends: policy violation (RFC 6455 §7.4.1).
 const POLICY: u16 = 1008;
@@ -59,6 +60,10 @@ impl Guard {
 }
 
 impl Judge for Guard {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Safety
+    }
+
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
         let Some(found) = self.find(&flow.facts, subject.message()) else {
             return Answer::Pass;
@@ -106,6 +111,10 @@ pub(in crate::inspect) struct Redact {
 }
 
 impl Judge for Redact {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Safety
+    }
+
     fn judge(&mut self, _: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
         if subject.opcode == Opcode::Binary {
             return Answer::Pass;

@@ -21,6 +21,7 @@ use super::request::{Message, SigningKey, Template};
 use crate::config::{self, HookFail, OnBinary, OnOversize};
 use crate::flow::{Decision, Direction};
 use crate::inspect::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
+use crate::telemetry::JudgeKind;
 
 /// Who decided, as the record says it.
 const BY: &str = "hook";
@@ -318,6 +319,10 @@ impl From<Kept> for Outcome {
 }
 
 impl Judge for Webhook {
+    fn kind(&self) -> JudgeKind {
+        JudgeKind::Hook
+    }
+
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
         if let Err(answer) = self.admit(subject, decision) {
             return answer;

@@ -19,14 +19,14 @@ impl Half {
             at = end;
             let compressed = head.rsv & RSV1 != 0 && self.legs.may_compress();
             self.uninflated |= compressed;
-            let sequence = cx.sequence();
-            let Some(kept_max) = cx.config.record_bytes_max else {
-                continue;
-            };
             let facts = Facts {
-                sequence,
+                sequence: cx.sequence(),
                 compressed,
                 ..Facts::of(self.direction, &head)
+            };
+            cx.tally.count(&facts, &Fate::Sent);
+            let Some(kept_max) = cx.config.record_bytes_max else {
+                continue;
             };
             let mut span = Span {
                 range: start..end,

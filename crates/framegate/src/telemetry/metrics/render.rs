@@ -1,0 +1,146 @@
+//! The text that is handed out: OpenMetrics 1.0, which Prometheus reads.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::cells::count;
+use super::counts::Counts;
+use super::threads;
+use crate::flow::Timestamp;
+
+/// What is not counted but looked up when somebody asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Now {
+    /// Since when the proxy runs.
+    pub(crate) started_at: Timestamp,
+    /// Messages that are held for somebody, and their bytes.
+    pub(crate) held: (usize, usize),
+    /// The plugins that are in force.
+    pub(crate) plugins: Vec<PluginNow>,
+    /// `None`: nothing is recorded.
+    pub(crate) store: Option<StoreNow>,
+}
+
+/// What a plugin has done since it was configured.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginNow {
+    /// Its id in the configuration.
+    pub(crate) id: String,
+    /// Calls of its hooks.
+    pub(crate) calls: u64,
+    /// Calls that failed.
+    pub(crate) failures: u64,
+    /// Calls by what they decided.
+    pub(crate) decided: [(&'static str, u64); 3],
+}
+
+/// The record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreNow {
+    /// Bytes of the database's files.
+    pub(crate) bytes: u64,
+    /// Bytes that wait to be stored.
+    pub(crate) queue_bytes: u64,
+    /// Bytes that may wait.
+    pub(crate) queue_bytes_max: u64,
+}
+
+/// The text's media type.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics, beside their media type.
+pub(crate) fn render(now: Now) -> Result<(&'static str, String), fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(now));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok((CONTENT_TYPE, text))
+}
+
+/// A docstring's text as HELP has it.
+pub(super) fn help(doc: &str) -> &str {
+    doc.trim()
+}
+
+impl Collector for Now {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        encoder
+            .encode_descriptor("framegate_build", "The framegate that runs.", None, MetricType::Info)?
+            .encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        let name = "process_start_time_seconds";
+        gauge(
+            encoder,
+            name,
+            "When the proxy began, in seconds since 1970.",
+            &seconds(self.started_at),
+        )?;
+        Counts::encode(&threads::all(), encoder)?;
+        let (messages, bytes) = self.held;
+        let help = "Messages that are held for a person or a program to decide about.";
+        gauge(encoder, "framegate_held_messages", help, &count(messages as u64))?;
+        gauge(
+            encoder,
+            "framegate_held_bytes",
+            "Payload bytes of held messages.",
+            &count(bytes as u64),
+        )?;
+        self.plugins(encoder)?;
+        let Some(store) = self.store else { return Ok(()) };
+        let help = "Bytes that wait to be stored.";
+        gauge(encoder, "framegate_record_queue_bytes", help, &count(store.queue_bytes))?;
+        let help = "Bytes that may wait to be stored, record.queue_bytes_max.";
+        gauge(
+            encoder,
+            "framegate_record_queue_bytes_max",
+            help,
+            &count(store.queue_bytes_max),
+        )?;
+        let help = "Bytes of the database's files on disk.";
+        gauge(encoder, "framegate_store_bytes", help, &count(store.bytes))
+    }
+}
+
+impl Now {
+    fn plugins(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Calls of a plugin's hooks.";
+        let mut metric = encoder.encode_descriptor("framegate_plugin_calls", help, None, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            metric
+                .encode_family(&[("plugin", plugin.id.as_str())])?
+                .encode_counter::<NoLabelSet, u64, u64>(&plugin.calls, None)?;
+        }
+        let help = "Calls of a plugin's hooks that came to nothing.";
+        let mut metric = encoder.encode_descriptor("framegate_plugin_failures", help, None, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            metric
+                .encode_family(&[("plugin", plugin.id.as_str())])?
+                .encode_counter::<NoLabelSet, u64, u64>(&plugin.failures, None)?;
+        }
+        let help = "Calls of a plugin's hooks that decided something.";
+        let mut metric = encoder.encode_descriptor("framegate_plugin_decisions", help, None, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            for (outcome, decided) in &plugin.decided {
+                metric
+                    .encode_family(&[("plugin", plugin.id.as_str()), ("outcome", outcome)])?
+                    .encode_counter::<NoLabelSet, u64, u64>(decided, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // it is to the microsecond until the year 2255
+fn seconds(at: Timestamp) -> f64 {
+    at.0 as f64 / 1e6
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: &impl EncodeGaugeValue) -> fmt::Result {
+    encoder
+        .encode_descriptor(name, help, None, MetricType::Gauge)?
+        .encode_gauge(value)
+}

@@ -275,9 +275,7 @@ fn ask(mut client: End, listener: &TcpListener, offers: &str, early: &[u8]) -> (
         extensions_field(offers)
     );
     client.tcp.write_all(&[request.as_bytes(), early].concat()).unwrap();
-    let tcp = listener.accept().unwrap().0;
-    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut server = End { tcp, client: false };
+    let mut server = accepted(listener);
     let request = server.http_head();
     (client, server, request)
 }
@@ -292,6 +290,13 @@ fn extensions_field(extensions: &str) -> String {
 /// The client's end of a tunnel through the regular door.
 pub(crate) fn tunnelled(tcp: TcpStream) -> End {
     End { tcp, client: true }
+}
+
+/// The server's end of a connection whose handshake is still to come.
+pub(crate) fn accepted(listener: &TcpListener) -> End {
+    let tcp = listener.accept().unwrap().0;
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    End { tcp, client: false }
 }
 
 /// Both say Close 1000, and both streams end.

@@ -254,6 +254,15 @@ impl Webhook {
         }
     }
 
+    /// Whether an outcome ends the conversation.
+    fn ends(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Block(_) | Outcome::Uninspected(_) => true,
+            Outcome::Failed(_) => self.fail == HookFail::Closed,
+            Outcome::Pass(_) | Outcome::Drop(_) | Outcome::Replace { .. } => false,
+        }
+    }
+
     /// What is to be said on record about an outcome.
     fn facts(&self, outcome: &Outcome, decision: &mut Decision) {
         let (status, failure) = match outcome {
@@ -377,7 +386,11 @@ impl Judge for Webhook {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
         let next = {
             let mut inbox = self.inbox.borrow_mut();
-            let next = inbox.came.pop_front();
+            // Whatever ends the conversation does not overtake those before it, which may still leave.
+            let first = self.under_way.first().map(|(ticket, _)| *ticket);
+            let may = |(ticket, _, outcome): &(Ticket, Opcode, Outcome)| Some(*ticket) == first || !self.ends(outcome);
+            let at = inbox.came.iter().position(may);
+            let next = at.and_then(|at| inbox.came.remove(at));
             if next.is_none() && !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 inbox.waker = Some(cx.waker().clone());
             }
@@ -403,7 +416,7 @@ impl Judge for Webhook {
     fn forget(&mut self, ticket: Ticket) {
         self.waiting.retain(|job| job.ticket != ticket);
         if let Some(at) = self.under_way.iter().position(|(known, _)| *known == ticket) {
-            self.under_way.swap_remove(at).1.abort();
+            self.under_way.remove(at).1.abort();
             self.inbox.borrow_mut().came.retain(|(known, ..)| *known != ticket);
             self.start();
         }

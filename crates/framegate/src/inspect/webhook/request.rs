@@ -206,10 +206,8 @@ impl Template {
         if !self.events && self.signing.is_none() {
             return Message { body, fields };
         }
-        let id = match about.flow {
-            0 => format!("{:016x}/{}", self.nonce, about.sequence),
-            flow => format!("{flow}/{}", about.sequence),
-        };
+        // Flows have names that last only where they are on record.
+        let id = format!("{}/{}/{:016x}", about.flow, about.sequence, self.nonce);
         let mut put = |name: &'static str, value: String| {
             if let Ok(value) = HeaderValue::try_from(value) {
                 fields.insert(HeaderName::from_static(name), value);

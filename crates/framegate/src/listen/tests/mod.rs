@@ -27,6 +27,7 @@ use crate::config::Settings;
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, Kind, Message, State};
 use crate::inspect::{Hooks, Judges};
+use crate::listen::Rules;
 use crate::record::{Recorder, RecorderConfig};
 use crate::tls::{Ca, Tls};
 

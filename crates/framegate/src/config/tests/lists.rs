@@ -291,12 +291,12 @@ fn numbers_and_words_of_rows_have_ranges_that_include_their_ends() {
     for setting in check::all() {
         let Kind::Rows(rows) = setting.kind else { continue };
         for Column { setting: column, .. } in rows.columns {
-            let (good, bad) = match column.kind {
-                Kind::Number(min, max) | Kind::Maybe(Kind::Number(min, max)) => (
+            let (good, bad) = match *plain(&column.kind) {
+                Kind::Number(min, max) => (
                     vec![min.to_string(), max.to_string()],
                     vec![(min - 1).to_string(), (max + 1).to_string()],
                 ),
-                Kind::Word(words) | Kind::Maybe(Kind::Word(words)) => (
+                Kind::Word(words) => (
                     words.iter().map(|word| format!("'{word}'")).collect(),
                     vec!["'no such word'".to_owned()],
                 ),
@@ -321,5 +321,13 @@ fn numbers_and_words_of_rows_have_ranges_that_include_their_ends() {
                 );
             }
         }
+    }
+}
+
+/// The kind of a value that may be unset.
+fn plain(kind: &Kind) -> &Kind {
+    match kind {
+        Kind::Maybe(inner) => inner,
+        kind => kind,
     }
 }

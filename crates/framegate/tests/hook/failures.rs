@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::peers::{TEXT, both_are_closed, ended, messages, part};
 use crate::scripted::{Does, Hook, Stage, status};
 
-/// What a hook does that has failed, and the word for it.
-fn ways() -> Vec<(&'static str, fn() -> Does)> {
+/// The word for a failure, and what a hook does that has failed so.
+type Way = (&'static str, fn() -> Does);
+
+fn ways() -> Vec<Way> {
     vec![
         ("timeout", || Does::Hangs),
         ("status", || status(500)),

@@ -208,7 +208,7 @@ impl Webhook {
     }
 
     /// Lets the message go and asks all the same.
-    fn shadow(&mut self, flow: &JudgedFlow, job: Job, decision: &mut Decision) -> Answer {
+    fn shadow(&mut self, flow: &JudgedFlow, sequence: u32, job: Job, decision: &mut Decision) -> Answer {
         if self.inbox.borrow().unawaited >= self.settings.in_flight {
             self.count(Count::SkippedFull);
             decision.fact("hook_skipped", "shadow");
@@ -217,17 +217,20 @@ impl Webhook {
         self.count(Count::SkippedShadow);
         decision.fact("hook_shadow", "asked");
         self.inbox.borrow_mut().unawaited += 1;
-        let (flow, sequence) = (flow.id, job.ticket.0);
+        let flow = flow.id;
         let name = self.asker.name.clone();
         // It goes on by itself.
-        let _ = self.put(job, move |inbox, (_, _, outcome)| {
+        drop(self.put(job, move |inbox, (_, _, outcome)| {
             inbox.unawaited -= 1;
             match outcome {
                 Outcome::Pass(_) => {}
                 Outcome::Failed(failure) => tracing::debug!(%flow, sequence, "shadow: {name}: {failure}"),
-                other => tracing::info!(%flow, sequence, "shadow: {name} would not have let a message go: {other:?}"),
+                other => {
+                    let word = other.word();
+                    tracing::info!(%flow, sequence, "shadow: {name} would not have let a message go: {word}");
+                }
             }
-        });
+        }));
         Answer::Pass
     }
 
@@ -376,7 +379,7 @@ impl Judge for Webhook {
             key: key.filter(|_| whole),
         };
         if self.fail == HookFail::Shadow {
-            return self.shadow(flow, job, decision);
+            return self.shadow(flow, subject.facts.sequence, job, decision);
         }
         self.waiting.push_back(job);
         self.start();

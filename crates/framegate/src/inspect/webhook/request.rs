@@ -134,21 +134,7 @@ impl Template {
         let authority = authority.map_err(|_| wrong("the hook's host"))?;
         let scheme = if hook.url.tls { Scheme::HTTPS } else { Scheme::HTTP };
         let mut host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("the host"))?;
-        let mut headers = HeaderMap::new();
-        for name in &settings.handshake_headers {
-            if is_gateway_field(name) {
-                continue;
-            }
-            let name =
-                HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("a field of hook.handshake_headers"))?;
-            for value in handshake.values(name.as_str()) {
-                // Bytes that HTTP does not have are not passed on by the proxy either.
-                headers.extend(HeaderValue::from_bytes(value).ok().map(|value| (name.clone(), value)));
-            }
-        }
-        if let Ok(way) = HeaderValue::from_bytes(&handshake.forwarded_for) {
-            headers.insert("x-forwarded-for", way);
-        }
+        let mut headers = repeated(handshake, settings);
         let mut own = HeaderMap::new();
         for (name, value) in &hook.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("the name of a field of the hook"))?;
@@ -261,4 +247,20 @@ impl Template {
         *request.headers_mut() = headers;
         request
     }
+}
+
+/// What is repeated of the client's handshake, and where the client came from.
+fn repeated(handshake: &Handshake, settings: &config::Hook) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let names = settings.handshake_headers.iter().filter(|name| !is_gateway_field(name));
+    for name in names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
+        let values = handshake.values(name.as_str());
+        for value in values.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+            headers.append(name.clone(), value);
+        }
+    }
+    if let Ok(way) = HeaderValue::from_bytes(&handshake.forwarded_for) {
+        headers.insert("x-forwarded-for", way);
+    }
+    headers
 }

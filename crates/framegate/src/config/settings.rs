@@ -332,7 +332,8 @@ super::schema::settings! {
         /// For one request, from connecting to the end of the answer.
         timeout_ms: u64 = 200, Number(1, DAY_MS);
         /// What becomes of a message whose hook has failed: `closed` ends the conversation, `open` lets it go and
-        /// counts it. With `shadow` no verdict of the hook counts either: it is only asked, and noted on record.
+        /// counts it. With `shadow` a message goes at once, and no verdict of the hook counts: it is only asked, and what
+        /// it would have stopped is logged and counted.
         fail: HookFail = HookFail::Closed, Word(&["closed", "open", "shadow"]);
         /// Instead of `hook.fail`, for messages from server to client.
         fail_receive: Option<HookFail> = None, Maybe(&Word(&["closed", "open", "shadow"]));

@@ -168,9 +168,7 @@ impl Judges {
         if !self.concern(hooked.map(|hooked| &*hooked.terms)) {
             return None;
         }
-        // What the terms of a connection say goes for what takes a message's place, too.
-        let own_max = hooked.map_or(u64::MAX, |hooked| hooked.terms.message_bytes_max);
-        let message_bytes_max = self.message_bytes_max.min(own_max);
+        let message_bytes_max = self.message_bytes_max(hooked);
         let facts = FlowFacts::open(Cow::Owned(opening.clone()));
         let rewrite = concerning(&self.rewrite, |rule, direction| rule.concerns(&facts, direction));
         let held = concerning(&self.intercept, |rule, direction| rule.concerns(&facts, direction));
@@ -193,8 +191,7 @@ impl Judges {
         let intercept = Intercept::new(Arc::clone(&self.desk), held.rules, self.intercept_settings.clone());
         let intercept = seat(Box::new(intercept));
         let webhooks = Direction::BOTH.map(|direction| {
-            let signing = self.signing.clone();
-            let webhook = Webhook::new(hooked?, direction, &self.hook, signing, message_bytes_max)?;
+            let webhook = self.webhook(hooked?, direction, message_bytes_max)?;
             Some(seat(Box::new(webhook)))
         });
         let redact = self.forwarded().map(|redactor| {
@@ -229,6 +226,16 @@ impl Judges {
         };
         let some = rows.iter().any(|row| !row.is_empty());
         some.then(|| Chain::new(flow, judges, rows).with(self.guard.clone(), states))
+    }
+
+    /// What the terms of a connection say goes for what takes a message's place, too.
+    fn message_bytes_max(&self, hooked: Option<&Hooked>) -> u64 {
+        let own = hooked.map_or(u64::MAX, |hooked| hooked.terms.message_bytes_max);
+        self.message_bytes_max.min(own)
+    }
+
+    fn webhook(&self, hooked: &Hooked, direction: Direction, message_bytes_max: u64) -> Option<Webhook> {
+        Webhook::new(hooked, direction, &self.hook, self.signing.clone(), message_bytes_max)
     }
 }
 

@@ -48,6 +48,7 @@ impl Proxy {
         create_directory(data_dir)?;
         let ca = Arc::new(Ca::load_or_create(&tls::ca::directory(data_dir)).map_err(failed)?);
         let tls = Tls::new(&settings, Arc::clone(&ca)).map_err(|error| ExitError::Usage(error.to_string()))?;
+        let tls = Arc::new(ArcSwap::from_pointee(tls));
         let token = Token::generate().map_err(failed)?;
         let control_listener = bind_control(settings.listen.control)?;
         let settings = Arc::new(settings);
@@ -66,7 +67,6 @@ impl Proxy {
         };
         let judges = Judges::new(&settings, Arc::default()).map_err(|error| ExitError::Usage(error.to_string()))?;
         let gateway = Rules::new(&settings).map_err(ExitError::Usage)?;
-        let tls = Arc::new(ArcSwap::from_pointee(tls));
         let world = World {
             settings: Arc::new(ArcSwap::new(Arc::clone(&settings))),
             hooks: Arc::new(Hooks::new(Arc::clone(&tls))),

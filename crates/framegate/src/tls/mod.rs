@@ -92,7 +92,7 @@ impl Tls {
     /// # Errors
     /// If the handshake fails or the certificate does not hold.
     pub async fn connect(&self, tcp: TcpStream, host: &str) -> Result<(Stream, TlsLeg), TlsError> {
-        self.inner.server_side.connect(tcp, host, None).await
+        self.inner.server_side.connect(tcp, host).await
     }
 
     /// The same, with other application protocols than http/1.1 on offer (RFC 7301).
@@ -106,7 +106,7 @@ impl Tls {
         protocols: &[&[u8]],
     ) -> Result<(Stream, TlsLeg), TlsError> {
         let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        self.inner.server_side.connect(tcp, host, Some(protocols)).await
+        self.inner.server_side.connect_offering(tcp, host, protocols).await
     }
 
     /// Whether TLS to `host`, a name or an address without a port, is to be tunnelled untouched (`tls.passthrough`).

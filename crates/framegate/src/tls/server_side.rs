@@ -41,7 +41,6 @@ impl ServerSide {
                 .dangerous()
                 .with_custom_certificate_verifier(verifier)
                 .with_no_client_auth();
-            config.alpn_protocols = vec![super::ALPN.to_vec()];
             config.key_log = Arc::clone(key_log);
             Ok(Arc::new(config))
         };
@@ -56,12 +55,16 @@ impl ServerSide {
         })
     }
 
-    /// `protocols`: offered instead of http/1.1.
-    pub(super) async fn connect(
+    pub(super) async fn connect(&self, tcp: TcpStream, host: &str) -> Result<(Stream, TlsLeg), TlsError> {
+        self.connect_offering(tcp, host, vec![super::ALPN.to_vec()]).await
+    }
+
+    /// `protocols`: the application protocols on offer.
+    pub(super) async fn connect_offering(
         &self,
         tcp: TcpStream,
         host: &str,
-        protocols: Option<Vec<Vec<u8>>>,
+        protocols: Vec<Vec<u8>>,
     ) -> Result<(Stream, TlsLeg), TlsError> {
         let no_host = || {
             TlsError::new(
@@ -88,7 +91,6 @@ impl ServerSide {
                 .as_ref()
                 .map_err(|why| TlsError::setup(format!("the certificate of {host} cannot be verified: {why}")))?
         };
-        let protocols = protocols.unwrap_or_else(|| config.alpn_protocols.clone());
         let stream = TlsConnector::from(Arc::clone(config))
             .with_alpn(protocols)
             .connect(server_name, Rewind::from(tcp))

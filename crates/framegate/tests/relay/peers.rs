@@ -277,9 +277,7 @@ fn ask(mut client: End, listener: &TcpListener, offers: &str, early: &[u8]) -> (
         extensions_field(offers)
     );
     client.tcp.write_all(&[request.as_bytes(), early].concat()).unwrap();
-    let tcp = listener.accept().unwrap().0;
-    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut server = End::server(tcp);
+    let mut server = accepted(listener);
     let request = server.http_head();
     (client, server, request)
 }
@@ -289,6 +287,13 @@ fn extensions_field(extensions: &str) -> String {
         "" => String::new(),
         some => format!("Sec-WebSocket-Extensions: {some}\r\n"),
     }
+}
+
+/// The server's end of a connection whose handshake is still to come.
+pub(crate) fn accepted(listener: &TcpListener) -> End {
+    let tcp = listener.accept().unwrap().0;
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    End::server(tcp)
 }
 
 /// Both say Close 1000, and both streams end.

@@ -102,6 +102,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// In one word, for the log.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Pass(_) => "passed",
+            Self::Block(_) => "blocked",
+            Self::Uninspected(_) => "uninspected",
+            Self::Replace { .. } => "replaced",
+            Self::Drop(_) => "dropped",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 impl Failure {
     /// In one word, for the record.
     pub(super) fn word(&self) -> &'static str {

@@ -112,10 +112,12 @@ impl Asker {
             (Some(Turn::Closed), _) => tracing::info!("the hook {name} is back"),
             _ => {}
         }
-        if let Outcome::Failed(failure @ Failure::Reach(_)) = outcome
-            && self.breaker.is_news()
-        {
-            tracing::error!("the hook {name} cannot be asked: {failure}");
+        match outcome {
+            Outcome::Failed(failure @ Failure::Reach(_)) if self.breaker.is_news() => {
+                tracing::error!("the hook {name} cannot be asked: {failure}");
+            }
+            Outcome::Failed(failure) => tracing::debug!("the hook {name} has failed: {failure}"),
+            _ => {}
         }
     }
 

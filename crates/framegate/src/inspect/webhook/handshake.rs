@@ -15,7 +15,7 @@ pub(crate) struct Handshake {
     fields: Vec<(String, Vec<u8>)>,
     /// From where the client came, as `X-Forwarded-For` has it.
     pub(super) forwarded_for: Vec<u8>,
-    /// Names the connection where it has no name on record.
+    /// Tells the connection from all others, of other processes too.
     pub(super) nonce: u64,
 }
 

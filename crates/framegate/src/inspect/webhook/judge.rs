@@ -209,7 +209,7 @@ impl Webhook {
     }
 
     /// Lets the message go and asks all the same.
-    fn shadow(&mut self, flow: &JudgedFlow, job: Job, decision: &mut Decision) -> Answer {
+    fn shadow(&mut self, flow: &JudgedFlow, sequence: u32, job: Job, decision: &mut Decision) -> Answer {
         if self.inbox.borrow().unawaited >= self.settings.in_flight {
             self.count(Count::SkippedFull);
             decision.fact("hook_skipped", "shadow");
@@ -218,17 +218,20 @@ impl Webhook {
         self.count(Count::SkippedShadow);
         decision.fact("hook_shadow", "asked");
         self.inbox.borrow_mut().unawaited += 1;
-        let (flow, sequence) = (flow.id, job.ticket.0);
+        let flow = flow.id;
         let name = self.asker.name.clone();
         // It goes on by itself.
-        let _ = self.put(job, move |inbox, (_, _, outcome)| {
+        drop(self.put(job, move |inbox, (_, _, outcome)| {
             inbox.unawaited -= 1;
             match outcome {
                 Outcome::Pass(_) => {}
                 Outcome::Failed(failure) => tracing::debug!(%flow, sequence, "shadow: {name}: {failure}"),
-                other => tracing::info!(%flow, sequence, "shadow: {name} would not have let a message go: {other:?}"),
+                other => {
+                    let word = other.word();
+                    tracing::info!(%flow, sequence, "shadow: {name} would not have let a message go: {word}");
+                }
             }
-        });
+        }));
         Answer::Pass
     }
 
@@ -252,6 +255,15 @@ impl Webhook {
                 self.count(Count::SkippedOpen);
                 Opinion::Pass
             }
+        }
+    }
+
+    /// Whether an outcome ends the conversation.
+    fn ends(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Block(_) | Outcome::Uninspected(_) => true,
+            Outcome::Failed(_) => self.fail == HookFail::Closed,
+            Outcome::Pass(_) | Outcome::Drop(_) | Outcome::Replace { .. } => false,
         }
     }
 
@@ -372,7 +384,7 @@ impl Judge for Webhook {
             key: key.filter(|_| whole),
         };
         if self.fail == HookFail::Shadow {
-            return self.shadow(flow, job, decision);
+            return self.shadow(flow, subject.facts.sequence, job, decision);
         }
         self.waiting.push_back(job);
         self.start();
@@ -382,7 +394,11 @@ impl Judge for Webhook {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
         let next = {
             let mut inbox = self.inbox.borrow_mut();
-            let next = inbox.came.pop_front();
+            // Whatever ends the conversation does not overtake those before it, which may still leave.
+            let first = self.under_way.first().map(|(ticket, _)| *ticket);
+            let may = |(ticket, _, outcome): &(Ticket, Opcode, Outcome)| Some(*ticket) == first || !self.ends(outcome);
+            let at = inbox.came.iter().position(may);
+            let next = at.and_then(|at| inbox.came.remove(at));
             if next.is_none() && !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 inbox.waker = Some(cx.waker().clone());
             }
@@ -408,7 +424,7 @@ impl Judge for Webhook {
     fn forget(&mut self, ticket: Ticket) {
         self.waiting.retain(|job| job.ticket != ticket);
         if let Some(at) = self.under_way.iter().position(|(known, _)| *known == ticket) {
-            self.under_way.swap_remove(at).1.abort();
+            self.under_way.remove(at).1.abort();
             self.inbox.borrow_mut().came.retain(|(known, ..)| *known != ticket);
             self.start();
         }

@@ -134,21 +134,7 @@ impl Template {
         let authority = authority.map_err(|_| wrong("the hook's host"))?;
         let scheme = if hook.url.tls { Scheme::HTTPS } else { Scheme::HTTP };
         let mut host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("the host"))?;
-        let mut headers = HeaderMap::new();
-        for name in &settings.handshake_headers {
-            if is_gateway_field(name) {
-                continue;
-            }
-            let name =
-                HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("a field of hook.handshake_headers"))?;
-            for value in handshake.values(name.as_str()) {
-                // Bytes that HTTP does not have are not passed on by the proxy either.
-                headers.extend(HeaderValue::from_bytes(value).ok().map(|value| (name.clone(), value)));
-            }
-        }
-        if let Ok(way) = HeaderValue::from_bytes(&handshake.forwarded_for) {
-            headers.insert("x-forwarded-for", way);
-        }
+        let mut headers = repeated(handshake, settings);
         let mut own = HeaderMap::new();
         for (name, value) in &hook.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("the name of a field of the hook"))?;
@@ -206,10 +192,8 @@ impl Template {
         if !self.events && self.signing.is_none() {
             return Message { body, fields };
         }
-        let id = match about.flow {
-            0 => format!("{:016x}/{}", self.nonce, about.sequence),
-            flow => format!("{flow}/{}", about.sequence),
-        };
+        // Flows have names that last only where they are on record.
+        let id = format!("{}/{}/{:016x}", about.flow, about.sequence, self.nonce);
         let mut put = |name: &'static str, value: String| {
             if let Ok(value) = HeaderValue::try_from(value) {
                 fields.insert(HeaderName::from_static(name), value);
@@ -263,4 +247,20 @@ impl Template {
         *request.headers_mut() = headers;
         request
     }
+}
+
+/// What is repeated of the client's handshake, and where the client came from.
+fn repeated(handshake: &Handshake, settings: &config::Hook) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let names = settings.handshake_headers.iter().filter(|name| !is_gateway_field(name));
+    for name in names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
+        let values = handshake.values(name.as_str());
+        for value in values.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+            headers.append(name.clone(), value);
+        }
+    }
+    if let Ok(way) = HeaderValue::from_bytes(&handshake.forwarded_for) {
+        headers.insert("x-forwarded-for", way);
+    }
+    headers
 }

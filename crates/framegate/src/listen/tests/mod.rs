@@ -27,6 +27,7 @@ use crate::config::Settings;
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, Kind, Message, State};
 use crate::inspect::{Hooks, Judges};
+use crate::listen::Rules;
 use crate::record::{Recorder, RecorderConfig};
 use crate::tls::{Ca, Tls};
 
@@ -72,7 +73,7 @@ impl Proxy {
         })
         .unwrap();
         let live = recorder.subscribe();
-        let gateway = crate::listen::Rules::new(&settings).unwrap();
+        let gateway = Rules::new(&settings).unwrap();
         let tls = Arc::new(ArcSwap::from_pointee(tls));
         let world = World {
             judges: Arc::new(ArcSwap::from_pointee(Judges::new(&settings, Arc::default()).unwrap())),

@@ -310,7 +310,7 @@ async fn a_machine_without_roots_fails_where_it_needs_them() {
     let no_roots = Err("no roots".to_owned());
     let server_side = ServerSide::new(&provider(), &key_log, no_roots, insecure).unwrap();
     let (proxy, _server) = pair().await;
-    let error = server_side.connect(proxy, "b.example", None).await.unwrap_err();
+    let error = server_side.connect(proxy, "b.example").await.unwrap_err();
     assert_eq!((error.fault(), error.reason()), (Fault::Ours, Reason::Setup));
     assert!(
         error.to_string().contains("b.example") && error.to_string().contains("no roots"),
@@ -319,6 +319,6 @@ async fn a_machine_without_roots_fails_where_it_needs_them() {
 
     let server = TlsAcceptor::from(Arc::new(world().server(&params(&["a.example"]))));
     let (proxy, tcp) = pair().await;
-    let (proxy, server) = tokio::join!(server_side.connect(proxy, "a.example", None), server.accept(tcp));
+    let (proxy, server) = tokio::join!(server_side.connect(proxy, "a.example"), server.accept(tcp));
     greet(&mut proxy.unwrap().0, &mut server.unwrap()).await;
 }

@@ -1,3 +1,5 @@
+//! Bodies, each against what its reader wants.
+
 use std::sync::Arc;
 
 use wire::frame::Opcode;

@@ -1,0 +1,100 @@
+//! Many messages at once: their order, and the connections that their questions take.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::peers::{TEXT, part};
+use crate::scripted::{Hook, Stage, status};
+
+const MESSAGES: u64 = 1000;
+
+/// A number that looks like chance, the same in every run.
+fn scattered(number: u64) -> u64 {
+    let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)) >> 7
+}
+
+#[test]
+fn messages_leave_in_their_order_whichever_verdict_comes_first() {
+    let hook = Hook::new(|asked| {
+        let number: u64 = String::from_utf8_lossy(&asked.body).parse().unwrap();
+        // The hook's own slowness, not the test's waiting.
+        std::thread::sleep(Duration::from_micros(scattered(number) % 3000));
+        status(200)
+    });
+    let settings = [
+        "hook.in_flight=16",
+        "hook.timeout_ms=20000",
+        "limits.held_messages_max=200",
+    ];
+    let stage = Stage::new(Some(&hook.url()), Some(&hook.url()), &settings);
+    let (mut client, mut server) = stage.open();
+    let text = |at: u64| at.to_string().into_bytes();
+    let up: Vec<u8> = (0..MESSAGES).flat_map(|at| client.frame(TEXT, &text(at))).collect();
+    let down: Vec<u8> = (0..MESSAGES).flat_map(|at| server.frame(TEXT, &text(at))).collect();
+    let sending = [client.send_behind(up), server.send_behind(down)];
+    for at in 0..MESSAGES {
+        server.hears(TEXT, &text(at));
+        client.hears(TEXT, &text(at));
+    }
+    sending.into_iter().for_each(|sending| sending.join().unwrap());
+    assert_eq!(hook.asked().len() as u64, 2 * MESSAGES);
+    assert!(hook.most.load(Ordering::SeqCst) > 4, "one waits for the other");
+    assert!(hook.most.load(Ordering::SeqCst) <= 33, "more are under way than may be");
+    part(client, server);
+}
+
+#[test]
+fn connections_are_used_again() {
+    let hook = Hook::new(|_| status(200));
+    let stage = Stage::sending(&hook, &[]);
+    let (mut client, mut server) = stage.open();
+    for _ in 0..100 {
+        client.send(TEXT, b"hello");
+        server.hears(TEXT, b"hello");
+    }
+    assert_eq!(hook.asked().len(), 100);
+    assert!(hook.connections() <= 2, "{} connections", hook.connections());
+    part(client, server);
+}
+
+#[test]
+fn there_are_never_more_connections_than_the_pool_has() {
+    let hook = Hook::new(|_| {
+        std::thread::sleep(Duration::from_millis(2));
+        status(200)
+    });
+    let settings = [
+        "hook.pool_size=3",
+        "listen.threads=1",
+        "hook.in_flight=50",
+        "limits.held_messages_max=200",
+    ];
+    let stage = Stage::sending(&hook, &settings);
+    let (client, mut server) = stage.open();
+    let frames: Vec<u8> = (0..100).flat_map(|at| client.frame(TEXT, &[b'a' + at % 26])).collect();
+    let sending = client.send_behind(frames);
+    for at in 0..100 {
+        server.hears(TEXT, &[b'a' + at % 26]);
+    }
+    sending.join().unwrap();
+    assert_eq!(hook.most.load(Ordering::SeqCst), 3);
+    assert_eq!(hook.connections(), 3);
+    part(client, server);
+}
+
+#[test]
+fn a_direction_whose_hook_hangs_does_not_hold_the_other() {
+    let hook = Hook::new(|_| crate::scripted::Does::Hangs);
+    let stage = Stage::sending(&hook, &[]);
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"held");
+    hook.wait_for_questions(1);
+    for _ in 0..50 {
+        server.send(TEXT, b"free");
+        client.hears(TEXT, b"free");
+    }
+    client.send(crate::peers::PING, b"alive");
+    server.send(crate::peers::PING, b"alive");
+    client.hears(crate::peers::PING, b"alive");
+}

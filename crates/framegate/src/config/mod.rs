@@ -32,7 +32,7 @@ pub use reference::reference_markdown;
 pub use schema::{Column, Form, Kind, Rows, Section, Setting};
 pub use settings::{
     Gateway, Hook, InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record,
-    RewriteRule, RouteRow, SECTIONS, SafetyInput, SafetyOutput, Settings, Store, Tls, Wire,
+    RewriteRule, RouteRow, SECTIONS, SafetyInput, SafetyOutput, Settings, Store, Tls, Upgrade, Wire,
 };
 pub use sources::Origin;
 pub(crate) use terms::field;

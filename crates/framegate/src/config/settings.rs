@@ -10,7 +10,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::forms::{
-    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, PATH, PEM_FILE,
+    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, ORIGIN, PATH, PEM_FILE,
     PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
 };
 use super::mode::Mode;
@@ -89,6 +89,38 @@ super::schema::settings! {
         /// A client that ends its stream so soon after its request still wants the response; later, it has left, and
         /// the server's connection ends too. 0: it has always left.
         half_close_ms: u64 = 1_000, Number(0, DAY_MS);
+        /// Messages that a peer may send in a second, in one connection; Close 1008 beyond it. Control frames count, and a
+        /// fragmented message counts when it begins. What was not used is saved up, for one second. 0: no limit.
+        messages_per_second_max: u64 = 0, Number(0, 1_000_000_000);
+        /// Bytes of frames, as they come and with their headers, that a peer may send in a second, in one connection;
+        /// Close 1008 beyond it. A frame counts when it begins, and none may be longer than that. 0: no limit.
+        bytes_per_second_max: u64 = 0, Number(0, 1024 * GIB);
+        /// Messages that a peer may send in one connection, control frames among them; Close 1008 beyond it. 0: no limit.
+        messages_max: u64 = 0, Number(0, i64::MAX);
+        /// Close 1001 to both peers of a WebSocket so long after it was opened. 0: never.
+        lifetime_ms: u64 = 0, Number(0, 365 * DAY_MS);
+        /// WebSockets that one source may have open: an IPv4 address, or an IPv6 network of 64 bits. A further one gets
+        /// 429, and nothing is dialled for it. Behind a proxy of `gateway.trusted_proxies` the source is the client that
+        /// its `X-Forwarded-For` names. 0: no limit.
+        source_connections_max: usize = 0, Number(0, 10_000_000);
+        /// WebSockets that one source may ask for in a minute; then 429. What was not used is saved up, for one minute.
+        /// 0: no limit.
+        source_connections_per_minute_max: u64 = 0, Number(0, 1_000_000_000);
+        /// As `limits.messages_per_second_max`, for what a source sends in all of its connections together.
+        source_messages_per_second_max: u64 = 0, Number(0, 1_000_000_000);
+        /// As `limits.bytes_per_second_max`, for what a source sends in all of its connections together.
+        source_bytes_per_second_max: u64 = 0, Number(0, 1024 * GIB);
+    }
+
+    /// Who may open a WebSocket through the gateway and reverse doors. Browsers let the pages of every site open one to
+    /// every server, and send the user's cookies along: without a list any page can speak for a user who visits it.
+    "upgrade" => upgrade: Upgrade {
+        /// From which pages, by their origin: `https://app.example`, with a port that is not the scheme's own;
+        /// `https://*.example.com` for all hosts below that one; `null` for pages without an origin; `*` for all. Others
+        /// get 403, and nothing is dialled for them. Empty: from all.
+        origins_allow: Vec<String> = Vec::new(), List(ORIGIN);
+        /// Whether a request must have an `Origin` where there is a list. Clients that are no browsers often have none.
+        origin_required: bool = true, Flag;
     }
 
     /// How strictly RFC 6455 and RFC 7692 are held.
@@ -322,6 +354,8 @@ super::schema::settings! {
             message_bytes_max: Option<u64> = None, Maybe(&Number(125, 1024 * GIB));
             /// Instead of `gateway.validate_utf8`.
             validate_utf8: Option<bool> = None, Maybe(&Flag);
+            /// Instead of `upgrade.origins_allow`.
+            origins: Vec<String> = Vec::new(), List(ORIGIN);
         }
     }
 

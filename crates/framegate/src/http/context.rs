@@ -12,6 +12,7 @@ use super::Origin;
 use crate::config::{Settings, Terms, Violations};
 use crate::flow::TlsLeg;
 use crate::inspect::Judges;
+use crate::limit::Sources;
 use crate::record::Tap;
 use crate::relay::{Live, Policy};
 use crate::tls::{Ca, Tls};
@@ -34,6 +35,7 @@ pub(crate) struct Context {
     /// The judges as they are now, which may be others by then.
     pub(crate) judges_now: Arc<ArcSwap<Judges>>,
     pub(crate) live: Arc<Live>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) tap: Tap,
     /// The door's word, such as "regular".
     pub(crate) mode: &'static str,
@@ -85,6 +87,7 @@ impl Context {
             settings: Arc::clone(&self.settings),
             violations: self.settings.wire.violations.unwrap_or(default),
             live: Arc::clone(&self.live),
+            sources: Arc::clone(&self.sources),
             judges_now: Arc::clone(&self.judges_now),
             terms,
         }

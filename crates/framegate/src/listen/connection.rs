@@ -163,6 +163,7 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
         judges: world.judges.load_full(),
         judges_now: Arc::clone(&world.judges),
         live: Arc::clone(&world.live),
+        sources: Arc::clone(&world.sources),
         tap: thread.tap.clone(),
         mode: door.mode,
         client_addr,

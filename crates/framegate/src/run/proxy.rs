@@ -72,6 +72,7 @@ impl Proxy {
             judges: Arc::new(ArcSwap::from_pointee(judges)),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
+            sources: Arc::default(),
             recorder,
             ca,
             stop_accepting: CancellationToken::new(),

@@ -103,6 +103,7 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         store: current.store.clone(),
         log: current.log.clone(),
         limits: asked.limits.clone(),
+        upgrade: asked.upgrade.clone(),
         wire: asked.wire.clone(),
         gateway: asked.gateway.clone(),
         routes: asked.routes.clone(),

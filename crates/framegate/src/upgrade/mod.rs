@@ -17,8 +17,9 @@ use crate::http::{
     AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
 };
+use crate::limit::{self, Crowded, Limit, Seat};
 use crate::record::{FlowTap, HttpMessage};
-use crate::relay::{Leg, WebSocket};
+use crate::relay::{Leg, WebSocket, millis};
 
 /// A WebSocket that both peers have agreed to.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Agreed {
     opening: Arc<Opening>,
     flow: FlowTap,
     terms: Option<Arc<Terms>>,
+    seat: Option<Seat>,
 }
 
 impl Agreed {
@@ -41,6 +43,7 @@ impl Agreed {
             opening: self.opening,
             flow: self.flow,
             judges: Arc::clone(&context.judges),
+            seat: self.seat,
         }
     }
 }
@@ -64,6 +67,13 @@ pub(crate) async fn upgrade(
 ) -> Step {
     let started_at = Timestamp::now();
     let url = onward.url(true);
+    let seat = match let_in(context, request, onward) {
+        Ok(seat) => seat,
+        Err(problem) => {
+            let record = Exchanged::without(context, url, started_at, None);
+            return refuse(client, request, Some(record), problem).await;
+        }
+    };
     let head = readable(context, request, asked, onward);
     let (link, answer) = loop {
         let mut link = match links.take(context, &onward.origin).await {
@@ -118,7 +128,32 @@ pub(crate) async fn upgrade(
         opening,
         flow,
         terms: onward.terms.clone(),
+        seat,
     }))
+}
+
+/// Whether this client may have a WebSocket here: asked before anything is dialled.
+fn let_in(context: &Context, request: &RequestHead, onward: &Onward) -> Result<Option<Seat>, Problem> {
+    let settings = &context.settings;
+    // Through the forward proxy pages of all origins speak with servers of all others.
+    if context.mode != "regular" {
+        let of_route = onward.terms.as_ref().map(|terms| &terms.origins);
+        let allowed = of_route.filter(|origins| !origins.is_empty());
+        let allowed = allowed.unwrap_or(&settings.upgrade.origins_allow);
+        limit::check(request, allowed, settings.upgrade.origin_required).map_err(|why| {
+            context.sources.counts().add(Limit::Origin);
+            Problem::forbidden_origin(why)
+        })?;
+    }
+    let addr = onward.client.unwrap_or_else(|| context.client_addr.ip());
+    let entered = context.sources.enter(addr, &settings.limits, millis());
+    entered.map_err(|Crowded { limit, retry_after_ms }| {
+        let what = match limit {
+            Limit::SourceConnections => "limits.source_connections_max WebSockets open",
+            _ => "opened limits.source_connections_per_minute_max WebSockets",
+        };
+        Problem::too_many(format!("the client's source {addr} has {what}"), retry_after_ms)
+    })
 }
 
 fn unreadable() -> Problem {

@@ -37,6 +37,7 @@ macro_rules! cx {
 }
 
 mod config;
+mod allowance;
 mod output;
 mod half;
 mod gate;
@@ -45,6 +46,7 @@ mod command;
 
 use std::sync::Arc;
 
+pub use allowance::Allowance;
 pub use config::{Agreed, Config};
 pub use gate::Gate;
 pub use output::{
@@ -223,6 +225,12 @@ impl Session {
         }
         self.settle(out);
         taken
+    }
+
+    /// What this peer may still say: what its [`Session::receive`] has left of it, [`Allowance::BOUNDLESS`] at first. The
+    /// connection is closed for the frame that needs more, before a byte of it leaves.
+    pub const fn allowance(&mut self, from: Peer) -> &mut Allowance {
+        self.halves[from.index()].allowance()
     }
 
     /// Whether what a peer says keeps the connection alive: else a peer that never stops never ends. What reaches nobody

@@ -1,6 +1,6 @@
 //! The session from outside: bytes in, bytes and facts out. No sockets, no clock.
 //!
-//! `playbook`, `judging`, `gates`, `own` and `ends` tell single stories. `simulation` makes up thousands of them from a
+//! `playbook`, `judging`, `gates`, `own`, `ends` and `allowance` tell single stories. `simulation` makes up thousands of them from a
 //! seed and holds them against the invariants; `FRAMEGATE_SEED=N` replays one story, `FRAMEGATE_SEEDS=N` asks for more of
 //! them. `windows` changes compressed directions at random, and reads them with a receiver that is as strict as any.
 
@@ -14,6 +14,7 @@ mod judging;
 mod gates;
 mod own;
 mod ends;
+mod allowance;
 mod simulation;
 mod inflate;
 mod windows;

@@ -22,7 +22,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::{Listening, World, start};
+use super::{Listening, Rules, World, start};
 use crate::config::Settings;
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, Kind, Message, State};
@@ -77,6 +77,7 @@ impl Proxy {
             judges: Arc::new(ArcSwap::from_pointee(Judges::new(&settings, Arc::default()).unwrap())),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
+            sources: Arc::default(),
             settings: Arc::new(ArcSwap::new(settings)),
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             recorder,

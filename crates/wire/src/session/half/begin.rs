@@ -24,6 +24,8 @@ impl Half {
             Some(Rule::FrameTooBig)
         } else if !control && self.is_too_big_with(&head, cx.config) {
             Some(Rule::MessageTooBig)
+        } else if let Err(beyond) = self.spend(&head) {
+            Some(beyond)
         } else if cx.config.close_on_violation {
             flaw
         } else {
@@ -48,6 +50,19 @@ impl Half {
             Some(rule) if !self.away => Err(rule),
             _ => Ok(()),
         }
+    }
+
+    /// Takes the frame from what its sender may still say. What does not leave anyway costs nothing.
+    fn spend(&mut self, head: &FrameHead) -> Result<(), Rule> {
+        if self.away {
+            return Ok(());
+        }
+        let continues = head.opcode == Opcode::Continuation && self.message.is_some();
+        let says_goodbye = head.opcode == Opcode::Close && !self.close_seen && head.payload_len <= CONTROL_BYTES_MAX;
+        if says_goodbye {
+            return Ok(());
+        }
+        self.allowance.take(head, !continues)
     }
 
     /// Whether the message is beyond its limit with this data frame.

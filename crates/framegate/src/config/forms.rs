@@ -139,6 +139,12 @@ pub(super) const PLUGIN_FILE: Form = Form {
     private: false,
 };
 
+/// The file of a JSON Schema.
+pub(super) const SCHEMA_FILE: Form = Form {
+    what: "the path of a file with a JSON Schema",
+    ..PLUGIN_FILE
+};
+
 /// Whatever somebody wants to stand there.
 pub(super) const ANY_TEXT: Form = Form {
     what: "a text",

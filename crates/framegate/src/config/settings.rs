@@ -11,13 +11,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::forms::{
     ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, ORIGIN, PATH, PEM_FILE,
-    PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
+    PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SCHEMA_FILE, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
 };
 use super::mode::Mode;
 use super::schema::Kind::{Flag, List, Maybe, Number, Text, Word, Words};
 use super::words::{
     ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
-    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, Violations,
+    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,
+    Violations,
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -126,7 +127,7 @@ super::schema::settings! {
     /// How strictly RFC 6455 and RFC 7692 are held.
     "wire" => wire: Wire {
         /// What happens to a peer's violation: `relay` passes the bytes on and flags the record, `close` sends both
-        /// peers a Close. Unset, it is `close` where a rule of `safety.input` blocks, since a server could read a
+        /// peers a Close. Unset, it is `close` where a rule of `safety.input` or of `schemas` blocks, since a server could read a
         /// message that breaks the protocol otherwise than the rules did, and `relay` elsewhere.
         violations: Option<Violations> = None, Maybe(&Word(&["relay", "close"]));
         /// Text messages and close reasons must be UTF-8; otherwise it is a violation (1007).
@@ -199,6 +200,29 @@ super::schema::settings! {
             pattern: String, Text(REGEX_OF_SOMETHING);
             /// What stands in its place, as it is: a `$` means nothing here.
             replacement: String = "[redacted]".to_owned(), Text(ANY_TEXT);
+        }
+    }
+    list {
+        /// The form that messages must have: JSON Schemas, behind `safety.input` and before anybody changes a message, and
+        /// again if anybody has. What is no JSON has not the form, nor has an object with a key twice: a server could
+        /// read the other one. A message is held against all schemas that are for it.
+        "schemas" => schemas: Vec<SchemaRow> {
+            /// The schema's name on record. No other has it.
+            id: String, Text(ID);
+            /// Where the file is. A `$ref` in it may lead to files in its directory and below; nothing is fetched.
+            path: String, Text(SCHEMA_FILE);
+            /// Which way the messages go. `client_to_server` is `send`, `server_to_client` is `receive`.
+            direction: RuleDirection = RuleDirection::Send, Word(DIRECTIONS);
+            /// The messages it is for, by what is known before they leave, such as `path = "/chat"`. Whatever it asks of
+            /// the message itself its sender decides.
+            when: Option<String> = None, Maybe(&Text(FILTER));
+            /// What becomes of a message that has not the form: `block`, and it does not leave; `close`, and the
+            /// conversation ends with 1008 too; `log_only`, and it passes and is flagged in the record.
+            action: SchemaAction = SchemaAction::Block, Word(&["block", "close", "log_only"]);
+            /// What a binary message is: a `violation`, or none of the schema's business, `pass`.
+            binary: SchemaBinary = SchemaBinary::Violation, Word(&["violation", "pass"]);
+            /// A longer message is not read, and has not the form.
+            bytes_max: usize = 1 << 20, Number(125, GIB);
         }
     }
     list {
@@ -465,6 +489,13 @@ super::schema::settings! {
 }
 
 impl Settings {
+    /// Whether anything stops messages by what they say.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        let mut schemas = self.schemas.iter();
+        self.safety_blocks() || schemas.any(|schema| schema.action != SchemaAction::LogOnly)
+    }
+
     /// Whether `safety.input` has a rule that blocks, its own or one of a preset.
     #[must_use]
     pub fn safety_blocks(&self) -> bool {

@@ -41,13 +41,11 @@ pub enum Limit {
     SourceByteRate,
     /// `upgrade.origins_allow`.
     Origin,
-    /// `schemas`.
-    Schema,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::MessageRate,
         Self::ByteRate,
         Self::MessageCount,
@@ -57,7 +55,6 @@ impl Limit {
         Self::SourceMessageRate,
         Self::SourceByteRate,
         Self::Origin,
-        Self::Schema,
     ];
 
     /// Its name in metrics.
@@ -73,7 +70,6 @@ impl Limit {
             Self::SourceMessageRate => "source_message_rate",
             Self::SourceByteRate => "source_byte_rate",
             Self::Origin => "origin",
-            Self::Schema => "schema",
         }
     }
 
@@ -119,7 +115,7 @@ mod tests {
             (0..=at).for_each(|_| counts.add(limit));
         }
         let seen: Vec<u64> = Limit::ALL.into_iter().map(|limit| counts.of(limit)).collect();
-        assert_eq!(seen, (1..=10).collect::<Vec<u64>>());
+        assert_eq!(seen, (1..=9).collect::<Vec<u64>>());
         let names: std::collections::HashSet<_> = Limit::ALL.into_iter().map(Limit::name).collect();
         assert_eq!(names.len(), Limit::ALL.len());
     }

@@ -112,6 +112,7 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         safety_input_rules: asked.safety_input_rules.clone(),
         safety_output: asked.safety_output.clone(),
         safety_output_rules: asked.safety_output_rules.clone(),
+        schemas: asked.schemas.clone(),
         plugins: asked.plugins.clone(),
         intercept: asked.intercept.clone(),
         intercept_rules: asked.intercept_rules.clone(),

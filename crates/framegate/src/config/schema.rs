@@ -89,7 +89,7 @@ impl Setting {
     /// The unit that the name carries, for a number.
     #[must_use]
     pub fn unit(&self) -> Option<&'static str> {
-        if !matches!(self.kind, Kind::Number(..) | Kind::Maybe(Kind::Number(..))) {
+        if !matches!(self.kind.when_set(), Kind::Number(..)) {
             return None;
         }
         self.key.split(['.', '_']).find_map(|part| match part {
@@ -108,6 +108,15 @@ impl Setting {
 }
 
 impl Kind {
+    /// What it takes where it is set.
+    #[must_use]
+    pub fn when_set(self) -> Self {
+        match self {
+            Self::Maybe(kind) => *kind,
+            kind => kind,
+        }
+    }
+
     fn is_private(self) -> bool {
         match self {
             Self::Text(form) | Self::List(form) => form.private,

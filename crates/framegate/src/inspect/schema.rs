@@ -112,7 +112,7 @@ impl Schema {
             Err(_) => return plainly("no JSON"),
         };
         self.validator.validate(&value).map_err(|error| Violation {
-            error: error.schema_path().as_str().to_owned(),
+            error: error.evaluation_path().as_str().to_owned(),
             at: Some(error.instance_path().as_str().chars().take(PLACE_CHARS_MAX).collect()),
         })
     }

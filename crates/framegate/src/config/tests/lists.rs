@@ -291,12 +291,12 @@ fn numbers_and_words_of_rows_have_ranges_that_include_their_ends() {
     for setting in check::all() {
         let Kind::Rows(rows) = setting.kind else { continue };
         for Column { setting: column, .. } in rows.columns {
-            let (good, bad) = match column.kind {
-                Kind::Number(min, max) | Kind::Maybe(Kind::Number(min, max)) => (
+            let (good, bad) = match column.kind.when_set() {
+                Kind::Number(min, max) => (
                     vec![min.to_string(), max.to_string()],
                     vec![(min - 1).to_string(), (max + 1).to_string()],
                 ),
-                Kind::Word(words) | Kind::Maybe(Kind::Word(words)) => (
+                Kind::Word(words) => (
                     words.iter().map(|word| format!("'{word}'")).collect(),
                     vec!["'no such word'".to_owned()],
                 ),
@@ -306,6 +306,7 @@ fn numbers_and_words_of_rows_have_ranges_that_include_their_ends() {
                 "plugins" => format!("path = '{path}', id = 'a'"),
                 "rewrite" => "literal = 'a', replacement = 'a'".to_owned(),
                 "intercept.rules" => "id = 'a', url = 'a'".to_owned(),
+                "schemas" => format!("id = 'a', path = '{path}'"),
                 "routes" => "id = 'a', upstream = ['ws://h']".to_owned(),
                 _ => "id = 'a', pattern = 'a'".to_owned(),
             };

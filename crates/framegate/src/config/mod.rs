@@ -9,6 +9,7 @@ mod forms;
 mod rows;
 mod rules;
 mod settings;
+mod blocking;
 mod words;
 mod reach;
 mod terms;
@@ -219,6 +220,13 @@ fn warnings(settings: &Settings) -> Vec<String> {
         );
     }
     warnings.extend(sources_unknown(settings));
+    let forward = |mode: &Mode| matches!(mode, Mode::Regular { .. });
+    if !settings.upgrade.origins_allow.is_empty() && settings.listen.modes.iter().all(forward) {
+        warnings.push(
+            "upgrade.origins_allow is for gateway and reverse doors, and there is none: nobody is asked for an origin"
+                .to_owned(),
+        );
+    }
     warnings
 }
 

@@ -143,7 +143,7 @@ fn differences(old: &Settings, new: &Settings) -> Vec<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::{differences, in_force};
-    use crate::config::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, Settings};
+    use crate::config::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, SchemaRow, Settings};
 
     #[test]
     fn what_takes_a_restart_stays_as_it_is() {
@@ -176,6 +176,8 @@ mod tests {
         asked.safety_output.presets = vec!["jwt".to_owned()];
         asked.safety_output_rules = vec![OutputRule::default()];
         asked.plugins = vec![PluginFile::default()];
+        asked.schemas = vec![SchemaRow::default()];
+        asked.upgrade.origins_allow = vec!["null".to_owned()];
         asked.intercept.hold_ms = 7;
         asked.intercept_rules = vec![InterceptRule::default()];
         asked.rewrite = vec![RewriteRule::default()];

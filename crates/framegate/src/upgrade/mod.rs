@@ -56,8 +56,31 @@ pub(crate) fn leg(conn: Conn) -> Leg {
     }
 }
 
-/// Asks the server for the WebSocket that the client wants.
+/// Asks the server for the WebSocket that the client wants, if it may have one.
 pub(crate) async fn upgrade(
+    context: &Context,
+    client: &mut Conn,
+    links: &mut Links,
+    request: &RequestHead,
+    asked: &WebSocketRequest,
+    onward: &Onward,
+) -> Step {
+    let seat = match let_in(context, request, onward) {
+        Ok(seat) => seat,
+        Err(problem) => {
+            let record = Exchanged::without(context, onward.url(true), Timestamp::now(), None);
+            return refuse(client, request, Some(record), problem).await;
+        }
+    };
+    let mut step = agree(context, client, links, request, asked, onward).await;
+    if let Step::WebSocket(agreed) = &mut step {
+        agreed.seat = seat;
+    }
+    step
+}
+
+/// Has client and server agree to a WebSocket.
+async fn agree(
     context: &Context,
     client: &mut Conn,
     links: &mut Links,
@@ -67,13 +90,6 @@ pub(crate) async fn upgrade(
 ) -> Step {
     let started_at = Timestamp::now();
     let url = onward.url(true);
-    let seat = match let_in(context, request, onward) {
-        Ok(seat) => seat,
-        Err(problem) => {
-            let record = Exchanged::without(context, url, started_at, None);
-            return refuse(client, request, Some(record), problem).await;
-        }
-    };
     let head = readable(context, request, asked, onward);
     let (link, answer) = loop {
         let mut link = match links.take(context, &onward.origin).await {
@@ -128,7 +144,7 @@ pub(crate) async fn upgrade(
         opening,
         flow,
         terms: onward.terms.clone(),
-        seat,
+        seat: None,
     }))
 }
 

@@ -64,7 +64,7 @@ fn one_source_too_many_gets_429_until_another_ends() {
     crate::peers::part(client, server);
     crate::peers::ended(&stage.proxy, "1");
     // The connection's place is free a moment after its flow has ended.
-    let retried = wait_for("a free place", || {
+    wait_for("a free place", || {
         let mut tcp = TcpStream::connect(stage.proxy.addr("reverse")).unwrap();
         write!(
             tcp,
@@ -76,7 +76,6 @@ fn one_source_too_many_gets_429_until_another_ends() {
         tcp.set_read_timeout(Some(PATIENCE / 100)).unwrap();
         tcp.read(&mut [0; 12]).is_err().then_some(())
     });
-    assert_eq!(retried, ());
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod net;
 pub mod listen;
 pub mod tls;
 pub mod http;
+pub mod limit;
 pub mod upgrade;
 pub mod inspect;
 pub mod relay;

@@ -49,6 +49,16 @@ pub enum Rule {
     MessageTooBig,
     /// A message that inflates to more times its size than the ratio limit allows.
     InflateRatio,
+    /// More messages a second than its sender may send.
+    MessageRate,
+    /// More bytes a second than its sender may send.
+    ByteRate,
+    /// More messages than its sender may send in one connection.
+    MessageCount,
+    /// More messages a second than its sender may send in all of its connections.
+    SourceMessageRate,
+    /// More bytes a second than its sender may send in all of its connections.
+    SourceByteRate,
 }
 
 impl Rule {
@@ -58,6 +68,11 @@ impl Rule {
         match self {
             Self::InvalidUtf8 | Self::CloseReasonUtf8 | Self::CorruptDeflate => 1007,
             Self::FrameTooBig | Self::MessageTooBig | Self::InflateRatio => 1009,
+            Self::MessageRate
+            | Self::ByteRate
+            | Self::MessageCount
+            | Self::SourceMessageRate
+            | Self::SourceByteRate => 1008,
             _ => 1002,
         }
     }
@@ -68,7 +83,15 @@ impl Rule {
     pub const fn is_limit(self) -> bool {
         matches!(
             self,
-            Self::LengthBit | Self::FrameTooBig | Self::MessageTooBig | Self::InflateRatio
+            Self::LengthBit
+                | Self::FrameTooBig
+                | Self::MessageTooBig
+                | Self::InflateRatio
+                | Self::MessageRate
+                | Self::ByteRate
+                | Self::MessageCount
+                | Self::SourceMessageRate
+                | Self::SourceByteRate
         )
     }
 
@@ -96,6 +119,11 @@ impl Rule {
             Self::FrameTooBig => "frame over the limit",
             Self::MessageTooBig => "message over the limit",
             Self::InflateRatio => "inflates beyond the ratio limit",
+            Self::MessageRate => "messages a second over the limit",
+            Self::ByteRate => "bytes a second over the limit",
+            Self::MessageCount => "messages over the limit",
+            Self::SourceMessageRate => "messages a second of the source over the limit",
+            Self::SourceByteRate => "bytes a second of the source over the limit",
         }
     }
 }

@@ -6,6 +6,7 @@ use rustls_pki_types::pem::PemObject;
 use super::mode::{Mode, Upstream, parse_addr};
 use super::schema::Form;
 use super::terms::{HookUrl, field, is_token};
+use crate::limit::OriginPattern;
 use crate::query::{self, Filter, Use};
 use crate::tls::HostPatterns;
 
@@ -138,6 +139,12 @@ pub(super) const PLUGIN_FILE: Form = Form {
     private: false,
 };
 
+/// The file of a JSON Schema.
+pub(super) const SCHEMA_FILE: Form = Form {
+    what: "the path of a file with a JSON Schema",
+    ..PLUGIN_FILE
+};
+
 /// Whatever somebody wants to stand there.
 pub(super) const ANY_TEXT: Form = Form {
     what: "a text",
@@ -212,6 +219,16 @@ pub(super) const UPSTREAM: Form = Form {
         Ok(upstream) if upstream.path.is_empty() => Ok(text.to_owned()),
         Ok(_) => Err("it has a path; the client's is taken".to_owned()),
         Err(error) => Err(error.to_string()),
+    },
+    private: false,
+};
+
+/// From which pages a WebSocket may be opened.
+pub(super) const ORIGIN: Form = Form {
+    what: "an origin, such as \"https://app.example\", \"https://*.example.com\", \"null\" or \"*\"",
+    check: |text| match text.parse::<OriginPattern>() {
+        Ok(pattern) => Ok(pattern.to_string()),
+        Err(why) => Err(why.to_owned()),
     },
     private: false,
 };

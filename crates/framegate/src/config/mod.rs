@@ -9,6 +9,7 @@ mod forms;
 mod rows;
 mod rules;
 mod settings;
+mod blocking;
 mod words;
 mod reach;
 mod terms;
@@ -32,14 +33,15 @@ pub use reference::reference_markdown;
 pub use schema::{Column, Form, Kind, Rows, Section, Setting};
 pub use settings::{
     Gateway, Hook, InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record,
-    RewriteRule, RouteRow, SECTIONS, SafetyInput, SafetyOutput, Settings, Store, Tls, Wire,
+    RewriteRule, RouteRow, SECTIONS, SafetyInput, SafetyOutput, SchemaRow, Settings, Store, Tls, Upgrade, Wire,
 };
 pub use sources::Origin;
 pub(crate) use terms::field;
 pub use terms::{HookTerms, HookUrl, Terms};
 pub use words::{
     ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
-    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, Violations,
+    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,
+    Violations,
 };
 
 use sources::Entry;
@@ -210,14 +212,41 @@ fn warnings(settings: &Settings) -> Vec<String> {
             "listen.control ({addr}) listens beyond this machine: only its token guards the record"
         ));
     }
-    if settings.safety_blocks() && settings.wire.violations == Some(Violations::Relay) {
+    if settings.blocks() && settings.wire.violations == Some(Violations::Relay) {
         warnings.push(
-            "wire.violations is relay, but a rule of safety.input blocks: what breaks the protocol passes, and a server \
+            "wire.violations is relay, but a rule of safety.input or schemas blocks: what breaks the protocol passes, and a server \
              may read it otherwise than the rule does"
                 .to_owned(),
         );
     }
+    warnings.extend(sources_unknown(settings));
+    let forward = |mode: &Mode| matches!(mode, Mode::Regular { .. });
+    if !settings.upgrade.origins_allow.is_empty() && settings.listen.modes.iter().all(forward) {
+        warnings.push(
+            "upgrade.origins_allow is for gateway and reverse doors, and there is none: nobody is asked for an origin"
+                .to_owned(),
+        );
+    }
     warnings
+}
+
+/// Behind a proxy that nobody believes, all clients are one source.
+fn sources_unknown(settings: &Settings) -> Option<String> {
+    let limits = &settings.limits;
+    let by_source = limits.source_connections_max > 0
+        || limits.source_connections_per_minute_max > 0
+        || limits.source_messages_per_second_max > 0
+        || limits.source_bytes_per_second_max > 0;
+    let gateway = settings
+        .listen
+        .modes
+        .iter()
+        .any(|mode| matches!(mode, Mode::Gateway { .. }));
+    (by_source && gateway && settings.gateway.trusted_proxies.is_empty()).then(|| {
+        "limits.source_* count what comes from one address, but gateway.trusted_proxies is empty: all clients behind a \
+         proxy in front are one source"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::forms::ID;
 use super::rows::{Row, Wrong};
-use super::settings::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, RouteRow};
+use super::settings::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, RouteRow, SchemaRow};
 use crate::query;
 
 impl Row for InputRule {
@@ -81,6 +81,16 @@ impl Row for RewriteRule {
             (None, None, None) => whole("needs one of pattern, literal and json: it would replace nothing"),
             _ => whole("has more than one of pattern, literal and json: make a row of each"),
         }
+    }
+}
+
+impl Row for SchemaRow {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn complete(&mut self, _: usize, _: &toml::Table) -> Result<(), Wrong> {
+        Ok(())
     }
 }
 

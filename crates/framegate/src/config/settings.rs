@@ -10,14 +10,15 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::forms::{
-    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, PATH, PEM_FILE,
-    PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
+    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, ORIGIN, PATH, PEM_FILE,
+    PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SCHEMA_FILE, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
 };
 use super::mode::Mode;
 use super::schema::Kind::{Flag, List, Maybe, Number, Text, Word, Words};
 use super::words::{
     ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
-    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, Violations,
+    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,
+    Violations,
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -89,12 +90,44 @@ super::schema::settings! {
         /// A client that ends its stream so soon after its request still wants the response; later, it has left, and
         /// the server's connection ends too. 0: it has always left.
         half_close_ms: u64 = 1_000, Number(0, DAY_MS);
+        /// Messages that a peer may send in a second, in one connection; Close 1008 beyond it. Control frames count, and a
+        /// fragmented message counts when it begins. What was not used is saved up, for one second. 0: no limit.
+        messages_per_second_max: u64 = 0, Number(0, 1_000_000_000);
+        /// Bytes of frames, as they come and with their headers, that a peer may send in a second, in one connection;
+        /// Close 1008 beyond it. A frame counts when it begins, and none may be longer than that. 0: no limit.
+        bytes_per_second_max: u64 = 0, Number(0, 1024 * GIB);
+        /// Messages that a peer may send in one connection, control frames among them; Close 1008 beyond it. 0: no limit.
+        messages_max: u64 = 0, Number(0, i64::MAX);
+        /// Close 1001 to both peers of a WebSocket so long after it was opened. 0: never.
+        lifetime_ms: u64 = 0, Number(0, 365 * DAY_MS);
+        /// WebSockets that one source may have open: an IPv4 address, or an IPv6 network of 64 bits. A further one gets
+        /// 429, and nothing is dialled for it. Behind a proxy of `gateway.trusted_proxies` the source is the client that
+        /// its `X-Forwarded-For` names. 0: no limit.
+        source_connections_max: usize = 0, Number(0, 10_000_000);
+        /// WebSockets that one source may ask for in a minute; then 429. What was not used is saved up, for one minute.
+        /// 0: no limit.
+        source_connections_per_minute_max: u64 = 0, Number(0, 1_000_000_000);
+        /// As `limits.messages_per_second_max`, for what a source sends in all of its connections together.
+        source_messages_per_second_max: u64 = 0, Number(0, 1_000_000_000);
+        /// As `limits.bytes_per_second_max`, for what a source sends in all of its connections together.
+        source_bytes_per_second_max: u64 = 0, Number(0, 1024 * GIB);
+    }
+
+    /// Who may open a WebSocket through the gateway and reverse doors. Browsers let the pages of every site open one to
+    /// every server, and send the user's cookies along: without a list any page can speak for a user who visits it.
+    "upgrade" => upgrade: Upgrade {
+        /// From which pages, by their origin: `https://app.example`, with a port that is not the scheme's own;
+        /// `https://*.example.com` for all hosts below that one; `null` for pages without an origin; `*` for all. Others
+        /// get 403, and nothing is dialled for them. Empty: from all.
+        origins_allow: Vec<String> = Vec::new(), List(ORIGIN);
+        /// Whether a request must have an `Origin` where there is a list. Clients that are no browsers often have none.
+        origin_required: bool = true, Flag;
     }
 
     /// How strictly RFC 6455 and RFC 7692 are held.
     "wire" => wire: Wire {
         /// What happens to a peer's violation: `relay` passes the bytes on and flags the record, `close` sends both
-        /// peers a Close. Unset, it is `close` where a rule of `safety.input` blocks, since a server could read a
+        /// peers a Close. Unset, it is `close` where a rule of `safety.input` or of `schemas` blocks, since a server could read a
         /// message that breaks the protocol otherwise than the rules did, and `relay` elsewhere.
         violations: Option<Violations> = None, Maybe(&Word(&["relay", "close"]));
         /// Text messages and close reasons must be UTF-8; otherwise it is a violation (1007).
@@ -167,6 +200,29 @@ super::schema::settings! {
             pattern: String, Text(REGEX_OF_SOMETHING);
             /// What stands in its place, as it is: a `$` means nothing here.
             replacement: String = "[redacted]".to_owned(), Text(ANY_TEXT);
+        }
+    }
+    list {
+        /// The form that messages must have: JSON Schemas, behind `safety.input` and before anybody changes a message, and
+        /// again if anybody has. What is no JSON has not the form, nor has an object with a key twice: a server could
+        /// read the other one. A message is held against all schemas that are for it.
+        "schemas" => schemas: Vec<SchemaRow> {
+            /// The schema's name on record. No other has it.
+            id: String, Text(ID);
+            /// Where the file is. A `$ref` in it may lead to files in its directory and below; nothing is fetched.
+            path: String, Text(SCHEMA_FILE);
+            /// Which way the messages go. `client_to_server` is `send`, `server_to_client` is `receive`.
+            direction: RuleDirection = RuleDirection::Send, Word(DIRECTIONS);
+            /// The messages it is for, by what is known before they leave, such as `path = "/chat"`. Whatever it asks of
+            /// the message itself its sender decides.
+            when: Option<String> = None, Maybe(&Text(FILTER));
+            /// What becomes of a message that has not the form: `block`, and it does not leave; `close`, and the
+            /// conversation ends with 1008 too; `log_only`, and it passes and is flagged in the record.
+            action: SchemaAction = SchemaAction::Block, Word(&["block", "close", "log_only"]);
+            /// What a binary message is: a `violation`, or none of the schema's business, `pass`.
+            binary: SchemaBinary = SchemaBinary::Violation, Word(&["violation", "pass"]);
+            /// A longer message is not read, and has not the form.
+            bytes_max: usize = 1 << 20, Number(125, GIB);
         }
     }
     list {
@@ -322,6 +378,8 @@ super::schema::settings! {
             message_bytes_max: Option<u64> = None, Maybe(&Number(125, 1024 * GIB));
             /// Instead of `gateway.validate_utf8`.
             validate_utf8: Option<bool> = None, Maybe(&Flag);
+            /// Instead of `upgrade.origins_allow`.
+            origins: Vec<String> = Vec::new(), List(ORIGIN);
         }
     }
 
@@ -434,17 +492,6 @@ super::schema::settings! {
         level: LogLevel = LogLevel::Info, Word(&["off", "error", "warn", "info", "debug", "trace"]);
         /// A line of text or a JSON object for each event.
         format: LogFormat = LogFormat::Text, Word(&["text", "json"]);
-    }
-}
-
-impl Settings {
-    /// Whether `safety.input` has a rule that blocks, its own or one of a preset.
-    #[must_use]
-    pub fn safety_blocks(&self) -> bool {
-        let action = self.safety_input.action;
-        let presets = !self.safety_input.presets.is_empty() && action == SafetyAction::Block;
-        let mut rules = self.safety_input_rules.iter();
-        presets || rules.any(|rule| rule.action.unwrap_or(action) == SafetyAction::Block)
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Terms {
     pub compress: bool,
     /// It offers permessage-deflate to the upstream.
     pub compress_upstream: bool,
+    /// From which pages it may be asked for; empty: as `upgrade.origins_allow` has it.
+    pub origins: Vec<String>,
     /// As `gateway.idle_ms`.
     pub idle_ms: u64,
     /// As `gateway.message_bytes_max`.
@@ -74,6 +76,7 @@ impl Terms {
             binary: gateway.binary,
             compress: gateway.compress,
             compress_upstream: gateway.compress_upstream,
+            origins: Vec::new(),
             idle_ms: gateway.idle_ms,
             message_bytes_max: gateway.message_bytes_max,
             validate_utf8: gateway.validate_utf8,
@@ -117,6 +120,7 @@ impl Terms {
             binary: row.binary.unwrap_or(or.binary),
             compress: row.compress.unwrap_or(or.compress),
             compress_upstream: row.compress_upstream.unwrap_or(or.compress_upstream),
+            origins: row.origins.clone(),
             idle_ms: row.idle_ms.unwrap_or(or.idle_ms),
             message_bytes_max: row.message_bytes_max.unwrap_or(or.message_bytes_max),
             validate_utf8: row.validate_utf8.unwrap_or(or.validate_utf8),

@@ -75,6 +75,28 @@ pub enum SafetyAction {
     LogOnly,
 }
 
+/// What becomes of a message that has not the form of a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaAction {
+    /// It does not leave.
+    Block,
+    /// It does not leave, and the conversation ends.
+    Close,
+    /// It passes, and the record is flagged.
+    LogOnly,
+}
+
+/// What a binary message is to a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SchemaBinary {
+    /// Not what it asks for.
+    Violation,
+    /// None of its business.
+    Pass,
+}
+
 /// Where the rules of `safety.output` take out what they find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,6 +12,7 @@ use super::Origin;
 use crate::config::{Settings, Terms, Violations};
 use crate::flow::TlsLeg;
 use crate::inspect::{Hooked, Hooks, Judges};
+use crate::limit::Sources;
 use crate::record::Tap;
 use crate::relay::{Live, Policy};
 use crate::tls::{Ca, Tls};
@@ -36,6 +37,7 @@ pub(crate) struct Context {
     /// What webhooks share.
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) live: Arc<Live>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) tap: Tap,
     /// The door's word, such as "regular".
     pub(crate) mode: &'static str,
@@ -88,6 +90,7 @@ impl Context {
             settings: Arc::clone(&self.settings),
             violations: self.settings.wire.violations.unwrap_or(default),
             live: Arc::clone(&self.live),
+            sources: Arc::clone(&self.sources),
             judges_now: Arc::clone(&self.judges_now),
             terms,
             hooked,

@@ -15,6 +15,8 @@ pub(crate) struct Problem {
     /// What happened and whose fault it was, as a sentence without its full stop.
     pub(crate) detail: String,
     headers: &'static [(&'static str, &'static str)],
+    /// When it may be worth asking again.
+    retry_after_s: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -32,6 +34,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             headers: &[],
+            retry_after_s: None,
         }
     }
 
@@ -74,6 +77,19 @@ impl Problem {
         }
     }
 
+    /// A page that is not meant asks for a WebSocket.
+    pub(crate) fn forbidden_origin(detail: impl Into<String>) -> Self {
+        Self::new(403, "forbidden-origin", detail)
+    }
+
+    /// The client's source has too many WebSockets (RFC 6585 §4).
+    pub(crate) fn too_many(detail: impl Into<String>, retry_after_ms: u64) -> Self {
+        Self {
+            retry_after_s: Some(retry_after_ms.div_ceil(1000).max(1)),
+            ..Self::new(429, "too-many-connections", detail)
+        }
+    }
+
     /// The server cannot be reached or does not speak as it should.
     pub(crate) fn bad_gateway(kind: &'static str, detail: impl Into<String>) -> Self {
         Self::new(502, kind, detail)
@@ -105,6 +121,9 @@ impl Problem {
                 let _ = write!(further, "{name}: {value}\r\n");
             }
         }
+        if let Some(seconds) = self.retry_after_s {
+            let _ = write!(further, "Retry-After: {seconds}\r\n");
+        }
         let head = format!(
             "HTTP/1.1 {} {title}\r\nServer: framegate\r\nContent-Type: application/problem+json\r\n\
              Content-Length: {}\r\n{further}Connection: {connection}\r\n\r\n",
@@ -123,6 +142,7 @@ fn title(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         426 => "Upgrade Required",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         502 => "Bad Gateway",
         503 => "Service Unavailable",

@@ -1,5 +1,6 @@
 //! Where a request goes, as a door decides it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use wire::http::{HeadError, RequestHead, Rewrite, Version};
@@ -42,6 +43,8 @@ pub(crate) struct Onward {
     pub(crate) removed: Vec<String>,
     /// Fields that have another value on the way.
     pub(crate) set: Vec<(&'static str, Vec<u8>)>,
+    /// Where the client comes from, if somebody who is believed says so; `None`: the address of its connection.
+    pub(crate) client: Option<IpAddr>,
     /// What goes for the connection, beyond the settings.
     pub(crate) terms: Option<Arc<Terms>>,
     /// The way that a client has come, as `X-Forwarded-For` has it, where a trusted proxy said so.
@@ -61,6 +64,7 @@ impl Onward {
             host: None,
             removed: Vec::new(),
             set: Vec::new(),
+            client: None,
             terms: None,
             forwarded_for: None,
         }

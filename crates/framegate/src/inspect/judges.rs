@@ -10,6 +10,7 @@ use super::judge::{Judge, JudgedFlow};
 use super::plugin::{Hook, OnError, Plugin, PluginCounts, PluginSpec, Scripted, Stage};
 use super::rewrite::{Rewrite, Rewriter};
 use super::safety::{Action, Guard, InputRuleSpec, InputRules, InputSpec, OutputRuleSpec, Redact, Redactor, RuleError};
+use super::schema::{Schema, Schemas};
 use super::webhook::{Hooked, SigningKey, Webhook};
 use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, SafetyOutput, Settings, Terms};
 use crate::flow::{Direction, FlowId, Opening};
@@ -23,6 +24,7 @@ pub struct Judges {
     blocks: bool,
     redactor: Option<Arc<Redactor>>,
     output: SafetyOutput,
+    schemas: Vec<Arc<Schema>>,
     plugins: Vec<Arc<Plugin>>,
     rewrite: Vec<Arc<Rewrite>>,
     intercept: Vec<Arc<Rule>>,
@@ -68,6 +70,11 @@ impl Judges {
             action: action(input.action),
             discreet,
         });
+        let mut schemas = Vec::new();
+        for (at, schema) in settings.schemas.iter().enumerate() {
+            let schema = Schema::new(schema).map_err(|error| wrong(row("schemas", at), &error))?;
+            schemas.push(Arc::new(schema));
+        }
         let mut plugins = Vec::new();
         for (at, file) in settings.plugins.iter().enumerate() {
             let plugin = Plugin::load(spec(file, discreet)).map_err(|error| wrong(row("plugins", at), &error))?;
@@ -87,9 +94,10 @@ impl Judges {
             .map_err(|error| wrong("hook.signing_key".to_owned(), &error))?;
         Ok(Self {
             guard,
-            blocks: settings.safety_blocks(),
+            blocks: settings.blocks(),
             redactor,
             output: output.clone(),
+            schemas,
             plugins,
             rewrite,
             intercept,
@@ -111,6 +119,7 @@ impl Judges {
     fn is_empty(&self) -> bool {
         self.guard.is_none()
             && self.forwarded().is_none()
+            && self.schemas.is_empty()
             && self.plugins.is_empty()
             && self.rewrite.is_empty()
             && self.intercept.is_empty()
@@ -151,6 +160,15 @@ impl Judges {
             .collect()
     }
 
+    /// How many messages did not have the form of each schema, in their order.
+    #[must_use]
+    pub fn schema_violations(&self) -> Vec<(String, u64)> {
+        let schemas = self.schemas.iter();
+        schemas
+            .map(|schema| (schema.id().to_owned(), schema.violations()))
+            .collect()
+    }
+
     /// The plugins, in order.
     pub(crate) fn plugins(&self) -> &[Arc<Plugin>] {
         &self.plugins
@@ -170,6 +188,7 @@ impl Judges {
         }
         let message_bytes_max = self.message_bytes_max(hooked);
         let facts = FlowFacts::open(Cow::Owned(opening.clone()));
+        let formed = concerning(&self.schemas, |schema, direction| schema.concerns(&facts, direction));
         let rewrite = concerning(&self.rewrite, |rule, direction| rule.concerns(&facts, direction));
         let held = concerning(&self.intercept, |rule, direction| rule.concerns(&facts, direction));
         let mut judges: Vec<Box<dyn Judge>> = Vec::new();
@@ -178,6 +197,10 @@ impl Judges {
             judges.len() - 1
         };
         let guard = self.guard.as_ref().map(|guard| (guard, seat(Box::new(guard.clone()))));
+        let schemas = seat(Box::new(Schemas {
+            schemas: formed.rules,
+            discreet: self.recorded().is_some(),
+        }));
         let kept = |plugin: &Arc<Plugin>| before.and_then(|before| before.kept_by(plugin.id()));
         let state = |plugin: &Arc<Plugin>| (plugin.id().to_owned(), kept(plugin).unwrap_or_default());
         let states: States = self.plugins.iter().map(state).collect();
@@ -209,13 +232,16 @@ impl Judges {
                 scripts.iter().filter(has).map(|(_, seat)| *seat).collect()
             };
             let mut row = Row::default();
+            let schemas = formed.concerned[direction.index()].then_some(schemas);
             row.add(guard);
+            row.add(schemas);
             row.add(with(&on_receive, Stage::Receive));
             row.add(rewrite.concerned[direction.index()].then_some(rewriter));
             row.add(held.concerned[direction.index()].then_some(intercept));
             row.add(with(&before_send, Stage::BeforeSend));
             row.add(webhooks[direction.index()]);
             row.add_if_changed(guard);
+            row.add_if_changed(schemas);
             row.add(redact.filter(|_| direction == Direction::Receive));
             row.0
         });

@@ -6,22 +6,25 @@
 //! A message sees its judges in this order, which [`Judges::chain`] is the only place to make:
 //!
 //! 1. **safety**: what a rule blocks nobody else sees;
-//! 2. **plugins**, in the order of their list: `on_receive_from_client`, `on_receive_from_server`;
-//! 3. **rewrite**: match and replace, in the order of its list;
-//! 4. **intercept**: held for a person, who sees what the rules before have made of it;
-//! 5. **plugins**: `on_before_send_to_server`, `on_before_send_to_client`;
-//! 6. **webhook**: an HTTP endpoint, about what is left of the message by then;
-//! 7. **safety** again, if anybody has changed the message: nobody may say for a client what it may not say itself;
-//! 8. **redaction** of what goes to the client, if it is asked for.
+//! 2. **schemas**: what has not the form that one asks for nobody else sees either;
+//! 3. **plugins**, in the order of their list: `on_receive_from_client`, `on_receive_from_server`;
+//! 4. **rewrite**: match and replace, in the order of its list;
+//! 5. **intercept**: held for a person, who sees what the rules before have made of it;
+//! 6. **plugins**: `on_before_send_to_server`, `on_before_send_to_client`;
+//! 7. **webhook**: an HTTP endpoint, about what is left of the message by then;
+//! 8. **safety** and **schemas** again, if anybody has changed the message: nobody may say for a client what it may not
+//!    say itself;
+//! 9. **redaction** of what goes to the client, if it is asked for.
 //!
 //! Reading order: `judge` (what a judge is) · `chain` (the messages of one connection on their way) · `judges` (who
-//! judges, from the settings) · the judges: `safety`, `plugin`, `rewrite`, `intercept`, `webhook`.
+//! judges, from the settings) · the judges: `safety`, `schema`, `plugin`, `rewrite`, `intercept`, `webhook`.
 
 mod judge;
 mod chain;
 mod judges;
 mod safety;
 mod plugin;
+mod schema;
 mod rewrite;
 mod intercept;
 mod webhook;

@@ -168,6 +168,7 @@ async fn until_it_leaves_http(tcp: TcpStream, client_addr: SocketAddr, door: &Do
         judges_now: Arc::clone(&world.judges),
         hooks: Arc::clone(&world.hooks),
         live: Arc::clone(&world.live),
+        sources: Arc::clone(&world.sources),
         tap: thread.tap.clone(),
         mode: door.mode,
         client_addr,

@@ -4,7 +4,7 @@
 //! Whoever can set those fields can point the proxy anywhere. So they are believed from trusted addresses only, a
 //! request with one from elsewhere goes nowhere, and none of them travels on.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -75,6 +75,25 @@ impl Rules {
     fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.trusted.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Where a client comes from whose connection a trusted proxy has passed on: the last in `X-Forwarded-For` that is no
+    /// trusted proxy itself. What stands before it anybody may have written.
+    fn client(&self, request: &RequestHead, peer: IpAddr) -> Option<IpAddr> {
+        if !self.trusts(peer) || !self.shows_secret(request) {
+            return None;
+        }
+        let mut client = peer;
+        let hops: Vec<&[u8]> = request.elements("X-Forwarded-For").collect();
+        for hop in hops.into_iter().rev() {
+            // Behind what is no address nothing is known either: it counts for the proxy that has said so.
+            let Some(addr) = hop_addr(hop) else { break };
+            client = addr;
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        Some(client)
     }
 
     /// Whether the request shows the secret of the proxy in front, if there is one.
@@ -180,6 +199,7 @@ impl Door for Gateway {
             ..Onward::new(origin, target)
         };
         let hidden = rules.secret.as_ref().map(|(name, _)| name.as_str());
+        onward.client = rules.client(request, peer);
         onward.removed = not_passed_on(request, hidden);
         let trusted = rules.trusts(peer);
         if rules.forwarded {
@@ -248,6 +268,14 @@ fn forwarded_for(request: &RequestHead, context: &Context, trusted: bool) -> Vec
     let mut chain: Vec<&[u8]> = before.collect();
     chain.push(peer.as_bytes());
     chain.join(&b", "[..])
+}
+
+/// An address, with or without a port.
+fn hop_addr(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?;
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|addr| addr.ip());
+    bare.unwrap_or(hop).parse().ok().or_else(with_port)
 }
 
 fn network(text: &str) -> Option<IpNet> {

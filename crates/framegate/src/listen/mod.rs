@@ -25,6 +25,7 @@ pub use gateway::Rules;
 
 use crate::config::{Mode, Settings};
 use crate::inspect::{Hooks, Judges};
+use crate::limit::Sources;
 use crate::record::Recorder;
 use crate::relay::Live;
 use crate::tls::{Ca, Tls};
@@ -44,6 +45,8 @@ pub struct World {
     pub gateway: Arc<ArcSwap<Rules>>,
     /// The WebSockets that are open.
     pub live: Arc<Live>,
+    /// What is counted of where clients come from, and of limits.
+    pub sources: Arc<Sources>,
     /// Where flows go on record.
     pub recorder: Recorder,
     /// Whose certificate clients can get at `http://framegate.local/`.

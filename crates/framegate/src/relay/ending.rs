@@ -51,6 +51,7 @@ fn words(reason: &Reason) -> String {
     match reason {
         Reason::Violation(violation) => violation.to_string(),
         Reason::Idle => "idle timeout".to_owned(),
+        Reason::Lifetime => "lifetime over".to_owned(),
         Reason::Drain => "proxy shut down".to_owned(),
         Reason::Verdict { reason, .. } | Reason::Command { reason, .. } => reason.clone(),
     }

@@ -5,6 +5,7 @@
 
 mod leg;
 mod terms;
+mod allowance;
 mod live;
 mod judging;
 mod rejudging;
@@ -24,6 +25,7 @@ pub use websocket::{WebSocket, websocket};
 
 use crate::config::{Settings, Terms, Violations};
 use crate::inspect::{Hooked, Judges};
+use crate::limit::Sources;
 use crate::net::Stream;
 
 /// One side of a relayed connection.
@@ -46,6 +48,8 @@ pub struct Policy {
     pub terms: Option<Arc<Terms>>,
     /// What its webhooks go by.
     pub(crate) hooked: Option<Hooked>,
+    /// What is counted of sources, and of limits.
+    pub sources: Arc<Sources>,
     /// Where open WebSockets can be reached.
     pub live: Arc<Live>,
     /// Who judges; others may while the connection lives.
@@ -60,7 +64,7 @@ thread_local! {
 }
 
 /// Milliseconds since the first call in this process: a clock that never goes back.
-fn millis() -> u64 {
+pub(crate) fn millis() -> u64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }

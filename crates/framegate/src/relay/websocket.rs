@@ -10,8 +10,9 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use wire::session::{self, Agreed, End, Output, Reason, Session, Ticket, Verdict};
+use wire::session::{self, Agreed, Cause, End, Output, Reason, Session, Ticket, Verdict};
 
+use super::allowance::Allowances;
 use super::ending::ending;
 use super::live::Orders;
 use super::rejudging::Rejudged;
@@ -19,6 +20,7 @@ use super::terms::config;
 use super::{Leg as Side, Policy, READ, leg::Leg, millis};
 use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp};
 use crate::inspect::{Chain, Judges};
+use crate::limit::{Limit, Seat, Sources};
 use crate::record::FlowTap;
 use crate::telemetry::{self, Door, EndedBy, Entered};
 
@@ -42,6 +44,8 @@ pub struct WebSocket {
     pub flow: FlowTap,
     /// The judges by whom the upgrade went.
     pub judges: Arc<Judges>,
+    /// Its place among the connections of its source.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// Relays a WebSocket from the 101 to its end, and ends the flow.
@@ -54,6 +58,7 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         opening,
         mut flow,
         judges,
+        seat,
     } = relayed;
     if let Some(params) = agreed.senders() {
         flow.deflate(params);
@@ -61,6 +66,8 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
     let counts = telemetry::counts();
     let door = Door::named(&opening.mode);
     counts.websockets.one(door);
+    let limits = &policy.settings.limits;
+    let spending = seat.as_ref().and_then(|seat| seat.spending.clone());
     let on_record = flow.id() != FlowId(0);
     let mut conversation = Conversation {
         session: Session::new(Arc::new(config(&policy, &flow)), agreed, flow.next_sequence(), millis()),
@@ -76,6 +83,10 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         ),
         verdicts: Vec::new(),
         injected: Vec::new(),
+        allowances: Allowances::new(limits, spending, millis()),
+        lifetime: (limits.lifetime_ms > 0)
+            .then(|| Box::pin(tokio::time::sleep(Duration::from_millis(limits.lifetime_ms)))),
+        sources: Arc::clone(&policy.sources),
         legs: [client, server].map(Leg::new),
         flow,
         out: Vec::new(),
@@ -107,6 +118,7 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         }
     }
     conversation.end();
+    drop(seat);
 }
 
 /// Where the relay stands when it can do no more for now.
@@ -133,6 +145,11 @@ pub(super) struct Conversation {
     pub(super) verdicts: Vec<(Ticket, Verdict)>,
     /// What was injected and is not on record yet.
     pub(super) injected: Vec<Ticket>,
+    /// What the peers may still say; `None`: as much as they like.
+    allowances: Option<Box<Allowances>>,
+    /// Until it must end.
+    lifetime: Option<Pin<Box<Sleep>>>,
+    sources: Arc<Sources>,
     legs: [Leg; 2],
     pub(super) flow: FlowTap,
     pub(super) out: Vec<Output>,
@@ -152,6 +169,13 @@ impl Conversation {
         // Before anything is read: closing may be what lets a peer be heard again.
         if closing.poll(cx).is_ready() {
             self.session.close(Reason::Drain, millis(), &mut self.out);
+            self.perform(cx, &[]);
+        }
+        if let Some(lifetime) = &mut self.lifetime
+            && lifetime.as_mut().poll(cx).is_ready()
+        {
+            self.lifetime = None;
+            self.session.close(Reason::Lifetime, millis(), &mut self.out);
             self.perform(cx, &[]);
         }
         self.obey(cx);
@@ -215,7 +239,7 @@ impl Conversation {
         let leg = &mut self.legs[from.index()];
         let mut unread = std::mem::take(&mut leg.unread);
         if !unread.is_empty() {
-            let taken = self.session.receive(from, &unread, millis(), &mut self.out);
+            let taken = self.receive(from, &unread);
             self.perform(cx, &unread);
             unread.advance(taken);
             self.legs[from.index()].unread = unread;
@@ -240,13 +264,21 @@ impl Conversation {
                 &[][..]
             }
             Poll::Ready(Ok(n)) => {
-                let taken = self.session.receive(from, &read[..n], millis(), &mut self.out);
-                leg.unread = Bytes::copy_from_slice(&read[taken..n]);
+                let taken = self.receive(from, &read[..n]);
+                self.legs[from.index()].unread = Bytes::copy_from_slice(&read[taken..n]);
                 &read[..n]
             }
         };
         self.perform(cx, read);
         true
+    }
+
+    /// Hands the session what a peer has said, as far as it may say so much. Gives back how much of it was taken.
+    fn receive(&mut self, from: Peer, input: &[u8]) -> usize {
+        match &mut self.allowances {
+            None => self.session.receive(from, input, millis(), &mut self.out),
+            Some(allowances) => allowances.receive(&mut self.session, from, input, millis(), &mut self.out),
+        }
     }
 
     /// Tells the session of a peer that has not only ended its stream but takes nothing either: else whatever the
@@ -348,6 +380,9 @@ impl Conversation {
         telemetry::counts()
             .conversations_ended
             .one(EndedBy::of(self.session.ending().as_ref().map(|ending| &ending.cause)));
+        if let Some(limit) = self.gone_beyond() {
+            self.sources.counts().add(limit);
+        }
         let mut ending = ending(&self.session);
         if ending.state == State::Complete && self.legs.iter().any(|leg| !leg.is_shut()) {
             ending
@@ -355,5 +390,14 @@ impl Conversation {
                 .get_or_insert_with(|| "a peer did not take all that was for it".to_owned());
         }
         self.flow.end(ending);
+    }
+
+    /// The limit that ended it.
+    fn gone_beyond(&self) -> Option<Limit> {
+        match self.session.ending()?.cause {
+            Cause::Proxy(Reason::Violation(violation)) => Limit::of(violation.rule),
+            Cause::Proxy(Reason::Lifetime) => Some(Limit::Lifetime),
+            _ => None,
+        }
     }
 }

@@ -74,6 +74,7 @@ impl Proxy {
             judges: Arc::new(ArcSwap::from_pointee(judges)),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
+            sources: Arc::default(),
             recorder,
             ca,
             stop_accepting: CancellationToken::new(),
@@ -81,11 +82,8 @@ impl Proxy {
         };
         let threads = threads(settings.listen.threads);
         let listening = listen::start(&settings.listen.modes, threads, world.clone()).map_err(failed)?;
-        let doors: Vec<Door> = listening
-            .doors
-            .iter()
-            .map(|(mode, addr)| door(mode.name(), *addr))
-            .collect();
+        let doors = listening.doors.iter();
+        let doors: Vec<Door> = doors.map(|(mode, addr)| door(mode.name(), *addr)).collect();
         let stopping = CancellationToken::new();
         let running = Running {
             settings: Arc::clone(&world.settings),

@@ -103,6 +103,7 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         store: current.store.clone(),
         log: current.log.clone(),
         limits: asked.limits.clone(),
+        upgrade: asked.upgrade.clone(),
         wire: asked.wire.clone(),
         gateway: asked.gateway.clone(),
         routes: asked.routes.clone(),
@@ -111,6 +112,7 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         safety_input_rules: asked.safety_input_rules.clone(),
         safety_output: asked.safety_output.clone(),
         safety_output_rules: asked.safety_output_rules.clone(),
+        schemas: asked.schemas.clone(),
         plugins: asked.plugins.clone(),
         intercept: asked.intercept.clone(),
         intercept_rules: asked.intercept_rules.clone(),
@@ -142,7 +144,7 @@ fn differences(old: &Settings, new: &Settings) -> Vec<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::{differences, in_force};
-    use crate::config::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, Settings};
+    use crate::config::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, SchemaRow, Settings};
 
     #[test]
     fn what_takes_a_restart_stays_as_it_is() {
@@ -175,6 +177,8 @@ mod tests {
         asked.safety_output.presets = vec!["jwt".to_owned()];
         asked.safety_output_rules = vec![OutputRule::default()];
         asked.plugins = vec![PluginFile::default()];
+        asked.schemas = vec![SchemaRow::default()];
+        asked.upgrade.origins_allow = vec!["null".to_owned()];
         asked.intercept.hold_ms = 7;
         asked.intercept_rules = vec![InterceptRule::default()];
         asked.rewrite = vec![RewriteRule::default()];

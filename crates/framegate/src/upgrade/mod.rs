@@ -23,8 +23,9 @@ use crate::http::{
     final_head, left, opening, pass_response, refuse, whole,
 };
 use crate::inspect::{Handshake, Hooked};
+use crate::limit::{self, Crowded, Limit, Seat};
 use crate::record::{FlowTap, HttpMessage};
-use crate::relay::{Leg, WebSocket};
+use crate::relay::{Leg, WebSocket, millis};
 use crate::telemetry::{self, By, Class};
 
 /// A WebSocket that both peers have agreed to.
@@ -37,6 +38,7 @@ pub(crate) struct Agreed {
     flow: FlowTap,
     terms: Option<Arc<Terms>>,
     hooked: Option<Hooked>,
+    seat: Option<Seat>,
 }
 
 impl Agreed {
@@ -50,6 +52,7 @@ impl Agreed {
             opening: self.opening,
             flow: self.flow,
             judges: Arc::clone(&context.judges),
+            seat: self.seat,
         }
     }
 }
@@ -62,8 +65,31 @@ pub(crate) fn leg(conn: Conn) -> Leg {
     }
 }
 
-/// Asks the server for the WebSocket that the client wants.
+/// Asks the server for the WebSocket that the client wants, if it may have one.
 pub(crate) async fn upgrade(
+    context: &Context,
+    client: &mut Conn,
+    links: &mut Links,
+    request: &RequestHead,
+    asked: &WebSocketRequest,
+    onward: &Onward,
+) -> Step {
+    let seat = match let_in(context, request, onward) {
+        Ok(seat) => seat,
+        Err(problem) => {
+            let record = Exchanged::without(context, onward.url(true), Timestamp::now(), None);
+            return refuse(client, request, Some(record), problem).await;
+        }
+    };
+    let mut step = agree(context, client, links, request, asked, onward).await;
+    if let Step::WebSocket(agreed) = &mut step {
+        agreed.seat = seat;
+    }
+    step
+}
+
+/// Has client and server agree to a WebSocket.
+async fn agree(
     context: &Context,
     client: &mut Conn,
     links: &mut Links,
@@ -119,6 +145,7 @@ pub(crate) async fn upgrade(
         flow,
         terms: onward.terms.clone(),
         hooked: hooked(context, request, onward),
+        seat: None,
     }))
 }
 
@@ -132,6 +159,30 @@ fn hooked(context: &Context, request: &RequestHead, onward: &Onward) -> Option<H
         terms,
         handshake: Arc::new(handshake),
         hooks: Arc::clone(&context.hooks),
+    })
+}
+
+/// Whether this client may have a WebSocket here: asked before anything is dialled.
+fn let_in(context: &Context, request: &RequestHead, onward: &Onward) -> Result<Option<Seat>, Problem> {
+    let settings = &context.settings;
+    // Through the forward proxy pages of all origins speak with servers of all others.
+    if context.mode != "regular" {
+        let of_route = onward.terms.as_ref().map(|terms| &terms.origins);
+        let allowed = of_route.filter(|origins| !origins.is_empty());
+        let allowed = allowed.unwrap_or(&settings.upgrade.origins_allow);
+        limit::check(request, allowed, settings.upgrade.origin_required).map_err(|why| {
+            context.sources.counts().add(Limit::Origin);
+            Problem::forbidden_origin(why)
+        })?;
+    }
+    let addr = onward.client.unwrap_or_else(|| context.client_addr.ip());
+    let entered = context.sources.enter(addr, &settings.limits, millis());
+    entered.map_err(|Crowded { limit, retry_after_ms }| {
+        let what = match limit {
+            Limit::SourceConnections => "limits.source_connections_max WebSockets open",
+            _ => "opened limits.source_connections_per_minute_max WebSockets",
+        };
+        Problem::too_many(format!("the client's source {addr} has {what}"), retry_after_ms)
     })
 }
 

@@ -17,6 +17,7 @@ mod redact;
 mod rejudge;
 mod rewrite;
 mod safety;
+mod schema;
 #[allow(dead_code)] // the tests of `run` use more of it
 #[path = "../run/stage.rs"]
 mod stage;

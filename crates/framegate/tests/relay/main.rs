@@ -13,8 +13,10 @@ mod many;
 mod peers;
 #[cfg(target_os = "linux")] // it looks into /proc
 mod pressure;
+mod rates;
 mod record;
 mod sizes;
+mod sources;
 #[allow(dead_code)] // the tests of `run` use more of it
 #[path = "../run/stage.rs"]
 mod stage;

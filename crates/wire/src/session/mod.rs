@@ -42,6 +42,7 @@ macro_rules! cx {
 }
 
 mod config;
+mod allowance;
 mod output;
 mod half;
 mod gate;
@@ -51,6 +52,7 @@ mod tally;
 
 use std::sync::Arc;
 
+pub use allowance::Allowance;
 pub use config::{Agreed, Config};
 pub use gate::Gate;
 pub use output::{
@@ -238,6 +240,12 @@ impl Session {
         }
         self.settle(out);
         taken
+    }
+
+    /// What this peer may still say: what its [`Session::receive`] has left of it, [`Allowance::BOUNDLESS`] at first. The
+    /// connection is closed for the frame that needs more, before a byte of it leaves.
+    pub const fn allowance(&mut self, from: Peer) -> &mut Allowance {
+        self.halves[from.index()].allowance()
     }
 
     /// Whether what a peer says keeps the connection alive: else a peer that never stops never ends. What reaches nobody

@@ -218,6 +218,8 @@ pub enum Reason {
     Violation(Violation),
     /// Neither peer sent anything for the idle time.
     Idle,
+    /// The connection has lived as long as it may.
+    Lifetime,
     /// The proxy goes down.
     Drain,
     /// A judge wants it so.
@@ -244,6 +246,7 @@ impl Reason {
         match self {
             Self::Violation(violation) => Close::new(violation.rule.close_code(), violation.rule.words()),
             Self::Idle => Close::new(1001, "idle timeout"),
+            Self::Lifetime => Close::new(1001, "lifetime over"),
             Self::Drain => Close::new(1001, "proxy shutting down"),
             Self::Verdict { code, reason } | Self::Command { code, reason } => Close::new(*code, reason),
         }

@@ -306,6 +306,7 @@ fn numbers_and_words_of_rows_have_ranges_that_include_their_ends() {
                 "plugins" => format!("path = '{path}', id = 'a'"),
                 "rewrite" => "literal = 'a', replacement = 'a'".to_owned(),
                 "intercept.rules" => "id = 'a', url = 'a'".to_owned(),
+                "schemas" => format!("id = 'a', path = '{path}'"),
                 "routes" => "id = 'a', upstream = ['ws://h']".to_owned(),
                 _ => "id = 'a', pattern = 'a'".to_owned(),
             };
@@ -322,4 +323,29 @@ fn numbers_and_words_of_rows_have_ranges_that_include_their_ends() {
             }
         }
     }
+}
+
+#[test]
+fn limits_that_can_limit_nobody_are_warned_of() {
+    let warnings = |texts: &[&str]| from_sets(texts).unwrap().warnings;
+    let (gateway, limit) = ("listen.modes=gateway@:1", "limits.source_connections_max=1");
+    let warned = warnings(&[gateway, limit, "gateway.trusted_proxies="]);
+    assert!(warned.len() == 1 && warned[0].contains("trusted_proxies"), "{warned:?}");
+    assert_eq!(warnings(&[gateway, limit]), [""; 0]);
+    assert_eq!(warnings(&[gateway, "gateway.trusted_proxies="]), [""; 0]);
+    let origins = "upgrade.origins_allow=https://a";
+    let warned = warnings(&[origins]);
+    assert!(warned.len() == 1 && warned[0].contains("origins_allow"), "{warned:?}");
+    assert_eq!(warnings(&[gateway, origins]), [""; 0]);
+}
+
+#[test]
+fn what_is_no_origin_is_refused_and_what_is_one_is_kept_in_one_form() {
+    let loaded = from_sets(&["upgrade.origins_allow=HTTPS://App.example:443,null"]).unwrap();
+    assert_eq!(loaded.settings.upgrade.origins_allow, ["https://app.example", "null"]);
+    let (key, what) = problem(from_sets(&["upgrade.origins_allow=app.example"]));
+    assert!(
+        key == "upgrade.origins_allow" && what.contains("expected"),
+        "{key}: {what}"
+    );
 }

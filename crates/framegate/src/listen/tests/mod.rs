@@ -22,12 +22,11 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::{Listening, World, start};
+use super::{Listening, Rules, World, start};
 use crate::config::Settings;
 use crate::control::operations::Event as Live;
 use crate::flow::{Flow, Kind, Message, State};
 use crate::inspect::{Hooks, Judges};
-use crate::listen::Rules;
 use crate::record::{Recorder, RecorderConfig};
 use crate::tls::{Ca, Tls};
 
@@ -79,6 +78,7 @@ impl Proxy {
             judges: Arc::new(ArcSwap::from_pointee(Judges::new(&settings, Arc::default()).unwrap())),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
+            sources: Arc::default(),
             settings: Arc::new(ArcSwap::new(settings)),
             hooks: Arc::new(Hooks::new(Arc::clone(&tls))),
             tls,

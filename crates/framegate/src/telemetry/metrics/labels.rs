@@ -87,6 +87,7 @@ impl EndedBy {
                 Reason::Violation(_) => Self::Violation,
                 Reason::Verdict { .. } => Self::Verdict,
                 Reason::Command { .. } => Self::Command,
+                Reason::Lifetime => Self::Limit,
                 Reason::Idle => Self::Idle,
                 Reason::Drain => Self::Drain,
             },
@@ -108,6 +109,7 @@ pub(crate) enum LostBy {
 pub(crate) enum JudgeKind {
     Safety,
     Plugin,
+    Schema,
     Rewrite,
     Intercept,
     Hook,
@@ -228,6 +230,7 @@ impl Word for JudgeKind {
     const WORDS: &'static [(Self, &'static str)] = &[
         (Self::Safety, "safety"),
         (Self::Plugin, "plugin"),
+        (Self::Schema, "schema"),
         (Self::Rewrite, "rewrite"),
         (Self::Intercept, "intercept"),
         (Self::Hook, "hook"),

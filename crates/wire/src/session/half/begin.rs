@@ -27,6 +27,8 @@ impl Half {
         } else if self.is_misread(&head) {
             // It cannot be passed on, so it is not left to the settings.
             Some(Rule::ReservedBits)
+        } else if let Err(beyond) = self.spend(&head) {
+            Some(beyond)
         } else if cx.config.close_on_violation {
             flaw
         } else {
@@ -49,6 +51,19 @@ impl Half {
             Some(rule) if !self.away => Err(rule),
             _ => interrupted,
         }
+    }
+
+    /// Takes the frame from what its sender may still say. What does not leave anyway costs nothing.
+    fn spend(&mut self, head: &FrameHead) -> Result<(), Rule> {
+        if self.away {
+            return Ok(());
+        }
+        let continues = head.opcode == Opcode::Continuation && self.message.is_some();
+        let says_goodbye = head.opcode == Opcode::Close && !self.close_seen && head.payload_len <= CONTROL_BYTES_MAX;
+        if says_goodbye {
+            return Ok(());
+        }
+        self.allowance.take(head, !continues)
     }
 
     /// Whether the message is beyond its limit with this data frame.

@@ -10,10 +10,10 @@ mod turn;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::Cx;
 use super::config::Legs;
 use super::gate::{Gate, Hold};
 use super::output::{Bytes, Entry, Facts, Fate, Output, Payload, Recorded, Span};
+use super::{Allowance, Cx};
 use crate::close::{self, Close};
 use crate::error::Rule;
 use crate::frame::{FrameHead, HEAD_BYTES_MAX, Opcode};
@@ -57,6 +57,8 @@ pub(super) struct Half {
     away: bool,
     /// The proxy's own Close, which waits for the frame under way.
     closing: Option<Box<Own>>,
+    /// What the sender may still say.
+    allowance: Allowance,
     /// What was injected, and waits for the frame or message under way.
     injected: VecDeque<Own>,
     /// A compressed message has passed that no inflater of ours saw.
@@ -99,12 +101,17 @@ impl Half {
             closed_out: false,
             away: false,
             closing: None,
+            allowance: Allowance::BOUNDLESS,
             injected: VecDeque::new(),
             uninflated: false,
             stalled: false,
             ended: false,
             finished: false,
         }
+    }
+
+    pub(super) const fn allowance(&mut self) -> &mut Allowance {
+        &mut self.allowance
     }
 
     const fn to(&self) -> Peer {

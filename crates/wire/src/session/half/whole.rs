@@ -16,6 +16,9 @@ impl Half {
         }
         let most = cx.config.frame_bytes_max.min(cx.config.message_bytes_max);
         while let Some((head, start, end)) = self.whole_message(input, at, most, cx.agreed.unknown) {
+            if self.allowance.take(&head, true).is_err() {
+                break;
+            }
             at = end;
             let compressed = head.rsv & RSV1 != 0 && self.legs.may_compress();
             self.uninflated |= compressed;
@@ -58,6 +61,9 @@ impl Half {
             let Some(hold) = hold.filter(|hold| !compressed && hold.wants(cx.config)) else {
                 break;
             };
+            if self.allowance.take(&head, true).is_err() {
+                break;
+            }
             hold.head(&head, &input[at..start], true);
             at = end;
             let mut facts = Facts::of(self.direction, &head);

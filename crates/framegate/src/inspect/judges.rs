@@ -197,10 +197,9 @@ impl Judges {
             judges.len() - 1
         };
         let guard = self.guard.as_ref().map(|guard| (guard, seat(Box::new(guard.clone()))));
-        let schemas = seat(Box::new(Schemas {
-            schemas: formed.rules,
-            discreet: self.recorded().is_some(),
-        }));
+        let discreet = self.recorded().is_some();
+        let schemas = formed.rules;
+        let schemas = seat(Box::new(Schemas { schemas, discreet }));
         let kept = |plugin: &Arc<Plugin>| before.and_then(|before| before.kept_by(plugin.id()));
         let state = |plugin: &Arc<Plugin>| (plugin.id().to_owned(), kept(plugin).unwrap_or_default());
         let states: States = self.plugins.iter().map(state).collect();
@@ -213,16 +212,9 @@ impl Judges {
         let rewriter = seat(Box::new(Rewriter(rewrite.rules)));
         let intercept = Intercept::new(Arc::clone(&self.desk), held.rules, self.intercept_settings.clone());
         let intercept = seat(Box::new(intercept));
-        let webhooks = Direction::BOTH.map(|direction| {
-            let webhook = self.webhook(hooked?, direction, message_bytes_max)?;
-            Some(seat(Box::new(webhook)))
-        });
-        let redact = self.forwarded().map(|redactor| {
-            seat(Box::new(Redact {
-                redactor: Arc::clone(redactor),
-                bytes_max: self.output.bytes_max,
-            }))
-        });
+        let webhooks =
+            Direction::BOTH.map(|direction| self.webhook(hooked?, direction, message_bytes_max).map(&mut seat));
+        let redact = self.redact().map(seat);
         let rows = Direction::BOTH.map(|direction| {
             let guard = guard
                 .filter(|(guard, _)| guard.concerns(direction))
@@ -260,8 +252,16 @@ impl Judges {
         self.message_bytes_max.min(own)
     }
 
-    fn webhook(&self, hooked: &Hooked, direction: Direction, message_bytes_max: u64) -> Option<Webhook> {
-        Webhook::new(hooked, direction, &self.hook, self.signing.clone(), message_bytes_max)
+    fn webhook(&self, hooked: &Hooked, direction: Direction, message_bytes_max: u64) -> Option<Box<dyn Judge>> {
+        let webhook = Webhook::new(hooked, direction, &self.hook, self.signing.clone(), message_bytes_max)?;
+        Some(Box::new(webhook))
+    }
+
+    fn redact(&self) -> Option<Box<dyn Judge>> {
+        Some(Box::new(Redact {
+            redactor: Arc::clone(self.forwarded()?),
+            bytes_max: self.output.bytes_max,
+        }))
     }
 }
 

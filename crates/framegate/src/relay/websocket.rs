@@ -18,6 +18,7 @@ use super::live::Orders;
 use super::rejudging::Rejudged;
 use super::terms::config;
 use super::{Leg as Side, Policy, READ, leg::Leg, millis};
+use crate::config::Limits;
 use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp};
 use crate::inspect::{Chain, Judges};
 use crate::limit::{Limit, Seat, Sources};
@@ -84,8 +85,7 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         verdicts: Vec::new(),
         injected: Vec::new(),
         allowances: Allowances::new(limits, spending, millis()),
-        lifetime: (limits.lifetime_ms > 0)
-            .then(|| Box::pin(tokio::time::sleep(Duration::from_millis(limits.lifetime_ms)))),
+        lifetime: lifetime(limits),
         sources: Arc::clone(&policy.sources),
         legs: [client, server].map(Leg::new),
         flow,
@@ -119,6 +119,12 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
     }
     conversation.end();
     drop(seat);
+}
+
+/// Goes off when the conversation has lasted long enough, if there is such a limit.
+fn lifetime(limits: &Limits) -> Option<Pin<Box<Sleep>>> {
+    let most = Duration::from_millis(limits.lifetime_ms);
+    (!most.is_zero()).then(|| Box::pin(tokio::time::sleep(most)))
 }
 
 /// Where the relay stands when it can do no more for now.

@@ -54,17 +54,7 @@ impl Proxy {
         let settings = Arc::new(settings);
         let store_failed = CancellationToken::new();
         let database = data_dir.join(DATABASE_NAME);
-        let (recorder, recorder_thread) = if settings.record.enabled {
-            let config = RecorderConfig {
-                database: database.clone(),
-                settings: Arc::clone(&settings),
-                failed: store_failed.clone(),
-            };
-            let (recorder, thread) = Recorder::start(config).map_err(failed)?;
-            (recorder, Some(thread))
-        } else {
-            (Recorder::disabled(), None)
-        };
+        let (recorder, recorder_thread) = recorder(&database, &settings, &store_failed)?;
         let judges = Judges::new(&settings, Arc::default()).map_err(|error| ExitError::Usage(error.to_string()))?;
         let gateway = Rules::new(&settings).map_err(ExitError::Usage)?;
         let world = World {
@@ -170,6 +160,24 @@ impl Proxy {
             let _ = timeout(GRACE, spawn_blocking(move || thread.join())).await;
         }
     }
+}
+
+/// The recorder, and its thread if anything is recorded.
+fn recorder(
+    database: &Path,
+    settings: &Arc<Settings>,
+    store_failed: &CancellationToken,
+) -> Result<(Recorder, Option<RecorderThread>), ExitError> {
+    if !settings.record.enabled {
+        return Ok((Recorder::disabled(), None));
+    }
+    let config = RecorderConfig {
+        database: database.to_owned(),
+        settings: Arc::clone(settings),
+        failed: store_failed.clone(),
+    };
+    let (recorder, thread) = Recorder::start(config).map_err(failed)?;
+    Ok((recorder, Some(thread)))
 }
 
 /// The data directory is the user's alone.

@@ -81,11 +81,8 @@ impl Proxy {
         };
         let threads = threads(settings.listen.threads);
         let listening = listen::start(&settings.listen.modes, threads, world.clone()).map_err(failed)?;
-        let doors: Vec<Door> = listening
-            .doors
-            .iter()
-            .map(|(mode, addr)| door(mode.name(), *addr))
-            .collect();
+        let doors = listening.doors.iter();
+        let doors: Vec<Door> = doors.map(|(mode, addr)| door(mode.name(), *addr)).collect();
         let stopping = CancellationToken::new();
         let running = Running {
             recording: Box::new(world.recorder.clone()),

@@ -106,6 +106,37 @@ fn http_2_without_tls_has_one_connection_for_all() {
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
+#[test]
+fn a_shared_connection_that_has_fallen_silent_is_left_by_all() {
+    // It takes connections and says nothing on the first, as a machine that is gone does.
+    let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = front.local_addr().unwrap();
+    let (behind, _) = hook(Version::HTTP_2, None);
+    std::thread::spawn(move || {
+        let _silent = front.accept().unwrap();
+        for tcp in front.incoming() {
+            let (mut client, mut server) = (tcp.unwrap(), std::net::TcpStream::connect(behind).unwrap());
+            let (mut back, mut forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut client, &mut server));
+            std::thread::spawn(move || std::io::copy(&mut forth, &mut back));
+        }
+    });
+    let settings = [
+        "hook.http=\"2\"",
+        "hook.timeout_ms=1000",
+        "listen.threads=1",
+        "hook.fail=open",
+    ];
+    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
+    let (mut client, mut server) = stage.open();
+    for text in [&b"skipped"[..], b"judged"] {
+        client.send(TEXT, text);
+        server.hears(TEXT, text);
+    }
+    client.send(TEXT, b"attack");
+    assert_eq!(both_are_closed(&mut client, &mut server, 1008), "blocked by policy");
+}
+
 /// A certificate for 127.0.0.1, in a file as well, and what a server needs to show it.
 fn certificate(dir: &tempfile::TempDir, protocol: &[u8]) -> (String, Arc<ServerConfig>) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();

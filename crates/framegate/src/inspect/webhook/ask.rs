@@ -80,7 +80,11 @@ impl Asker {
         let (outcome, rest) = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => (Outcome::Failed(failure), None),
-            Err(_) => (Outcome::Failed(last.take().unwrap_or(Failure::Timeout)), None),
+            Err(_) => {
+                // A peer that is gone without a word would hold up everybody for as long as TCP believes in it.
+                pool::distrust(&self.place);
+                (Outcome::Failed(last.take().unwrap_or(Failure::Timeout)), None)
+            }
         };
         let turn = match &outcome {
             Outcome::Failed(_) => permit.failed(now(), self.settings.breaker_failures, self.settings.breaker_ms),

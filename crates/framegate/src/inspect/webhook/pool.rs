@@ -112,6 +112,11 @@ pub(super) fn share(place: &Arc<Place>, many: Many) -> Use {
     first
 }
 
+/// A connection to that place that many share does not answer: nobody else uses it.
+pub(super) fn distrust(place: &Arc<Place>) {
+    POOL.with_borrow_mut(|pool| pool.shared.retain(|shared| !shared.place.is(place)));
+}
+
 /// The lock under which a connection is made that many can share.
 pub(super) fn making(place: &Arc<Place>) -> Rc<Mutex<()>> {
     POOL.with_borrow_mut(|pool| {

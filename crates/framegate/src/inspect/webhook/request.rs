@@ -41,6 +41,9 @@ const UNFIT: &AsciiSet = &CONTROLS
     .add(b'^')
     .add(b'\\');
 
+/// So many fields a message adds at the most.
+const FIELDS_MAX: usize = 12;
+
 /// The key of `hook.signing_key`.
 #[derive(Clone)]
 pub(in crate::inspect) struct SigningKey(hmac::Key);
@@ -53,7 +56,7 @@ pub(super) struct Template {
     target: Uri,
     /// With scheme and authority, as HTTP/2 has it.
     whole: Uri,
-    host: HeaderValue,
+    /// With `Host` in front, which HTTP/2 does not have.
     headers: HeaderMap,
     events: bool,
     source: HeaderValue,
@@ -65,7 +68,7 @@ pub(super) struct Template {
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) body: Body,
-    fields: HeaderMap,
+    fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Message {
@@ -73,7 +76,7 @@ impl Message {
     pub(super) fn without_fields(body: Body) -> Self {
         Self {
             body,
-            fields: HeaderMap::new(),
+            fields: Vec::new(),
         }
     }
 }
@@ -150,6 +153,10 @@ impl Template {
             headers.remove(name);
         }
         headers.extend(own);
+        // With room for what messages add, so that none has to make it.
+        let mut with_host = HeaderMap::with_capacity(headers.len() + FIELDS_MAX + 1);
+        with_host.insert(HOST, host.clone());
+        with_host.extend(headers);
         let source = route.map_or_else(|| "/framegate".to_owned(), |route| format!("/framegate/{route}"));
         let authority = host
             .to_str()
@@ -164,8 +171,7 @@ impl Template {
             method: hook.method.parse().map_err(|_| wrong("the hook's method"))?,
             target: Uri::from(target),
             whole: whole.build().map_err(|_| wrong("the hook's URL"))?,
-            host,
-            headers,
+            headers: with_host,
             events: settings.cloud_events,
             source: HeaderValue::from_str(&source).unwrap_or(HeaderValue::from_static("/framegate")),
             signing,
@@ -176,8 +182,7 @@ impl Template {
     /// What all messages share, for telling connections apart whose verdicts are kept.
     pub(super) fn identity(&self) -> Vec<u8> {
         let mut identity = format!("{} {}", self.method, self.whole).into_bytes();
-        let fields = self.headers.iter().chain([(&HOST, &self.host)]);
-        for (name, value) in fields {
+        for (name, value) in &self.headers {
             identity.extend([&b"\n"[..], name.as_str().as_bytes(), b":", value.as_bytes()].concat());
         }
         identity
@@ -185,9 +190,9 @@ impl Template {
 
     /// A message on its way to the hook.
     pub(super) fn message(&self, about: &About<'_>, at: Timestamp, body: Body) -> Message {
-        let mut fields = HeaderMap::new();
+        let mut fields = Vec::with_capacity(FIELDS_MAX);
         if let Some(content_type) = body.content_type {
-            fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            fields.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
         }
         if !self.events && self.signing.is_none() {
             return Message { body, fields };
@@ -196,7 +201,7 @@ impl Template {
         let id = format!("{}/{}/{:016x}", about.flow, about.sequence, self.nonce);
         let mut put = |name: &'static str, value: String| {
             if let Ok(value) = HeaderValue::try_from(value) {
-                fields.insert(HeaderName::from_static(name), value);
+                fields.push((HeaderName::from_static(name), value));
             }
         };
         if let Some(key) = &self.signing {
@@ -213,7 +218,7 @@ impl Template {
                 put("ce-flow", about.flow.to_string());
             }
             let mut put = |name: &'static str, value| {
-                fields.insert(HeaderName::from_static(name), value);
+                fields.push((HeaderName::from_static(name), value));
             };
             put("ce-specversion", HeaderValue::from_static("1.0"));
             put("ce-source", self.source.clone());
@@ -231,18 +236,15 @@ impl Template {
     pub(super) fn request(&self, message: &Message, multiplexed: bool) -> Asked {
         let mut request = Request::new(Full::new(Bytes::clone(&message.body.bytes)));
         *request.method_mut() = self.method.clone();
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + message.fields.len() + 2);
+        let mut headers = self.headers.clone();
         if multiplexed {
             *request.uri_mut() = self.whole.clone();
+            headers.remove(HOST);
         } else {
             *request.uri_mut() = self.target.clone();
-            headers.insert(HOST, self.host.clone());
-        }
-        for (name, value) in &self.headers {
-            headers.append(name, value.clone());
         }
         for (name, value) in &message.fields {
-            headers.insert(name, value.clone());
+            headers.insert(name.clone(), value.clone());
         }
         *request.headers_mut() = headers;
         request
@@ -255,7 +257,9 @@ fn repeated(handshake: &Handshake, settings: &config::Hook) -> HeaderMap {
     let names = settings.handshake_headers.iter().filter(|name| !is_gateway_field(name));
     for name in names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
         let values = handshake.values(name.as_str());
-        for value in values.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+        for mut value in values.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+            // It may be a cookie.
+            value.set_sensitive(true);
             headers.append(name.clone(), value);
         }
     }
@@ -263,4 +267,56 @@ fn repeated(handshake: &Handshake, settings: &config::Hook) -> HeaderMap {
         headers.insert("x-forwarded-for", way);
     }
     headers
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{SigningKey, Template};
+    use crate::config::{Hook, HookTerms, Settings};
+    use crate::inspect::webhook::Handshake;
+
+    const HEAD: &[u8] = b"GET /a?b#c HTTP/1.1\r\nHost: h.test\r\nCookie: secret\r\n\r\n";
+
+    fn template(settings: &Hook) -> Template {
+        let limits = wire::http::Limits {
+            head_bytes_max: 1000,
+            headers_max: 10,
+        };
+        let head = wire::http::RequestHead::parse(HEAD, &limits).unwrap().unwrap();
+        let handshake = Handshake::new(&head, "/a?b#c", &[], "192.0.2.1".parse().unwrap(), None);
+        let hook = HookTerms {
+            url: "https://waf.test:8443/x".parse().unwrap(),
+            method: "POST".to_owned(),
+            headers: vec![("X-Key".to_owned(), "secret".to_owned())],
+            reach: None,
+        };
+        Template::new(&hook, None, &handshake, settings, None).unwrap()
+    }
+
+    #[test]
+    fn the_target_goes_whole_whatever_is_in_it() {
+        let template = template(&Settings::default().hook);
+        assert_eq!(template.target.to_string(), "/a?b%23c");
+        assert_eq!(template.whole.to_string(), "https://h.test/a?b%23c");
+    }
+
+    #[test]
+    fn secrets_cannot_be_printed() {
+        let template = template(&Settings::default().hook);
+        assert_eq!(template.headers["x-key"], "secret");
+        assert_eq!(template.headers["cookie"], "secret");
+        assert!(!format!("{template:?}").contains("secret"), "{template:?}");
+        let key = SigningKey::parse("whsec_c2VjcmV0").unwrap().unwrap();
+        assert_eq!(format!("{key:?}"), "SigningKey");
+    }
+
+    #[test]
+    fn a_signature_is_as_standard_webhooks_has_it() {
+        let key = SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+            .unwrap()
+            .unwrap();
+        let signature = key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
 }

@@ -16,7 +16,7 @@ fn hook() -> Hook {
 /// Both are closed, and the server has got nothing of what `evil` makes the client say but pings.
 fn is_stopped(extensions: &str, evil: impl FnOnce(&End) -> Vec<u8>) {
     let hook = hook();
-    let stage = Stage::sending(&hook, &[]);
+    let stage = Stage::sending(&hook, &["gateway.compress=true", "gateway.compress_upstream=true"]);
     let (mut client, mut server) = stage.open_with(extensions);
     let evil = evil(&client);
     client.tcp.write_all(&evil).unwrap();

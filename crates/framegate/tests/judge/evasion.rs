@@ -321,7 +321,7 @@ fn where_violations_are_passed_on_what_may_be_read_in_two_ways_passes() {
     let stage = Stage::new(&[BLOCK, SHORT, "wire.violations=relay"]);
     stage
         .proxy
-        .wait_for_log("wire.violations is relay, but a rule of safety.input blocks");
+        .wait_for_log("wire.violations is relay, but a rule of safety.input or schemas blocks");
     // Whatever the frame: what stands in it is looked at.
     let mut id = 0;
     let len = u8::try_from(ATTACK.len()).unwrap();

@@ -90,7 +90,6 @@ impl Context {
             settings: Arc::clone(&self.settings),
             violations: self.settings.wire.violations.unwrap_or(default),
             live: Arc::clone(&self.live),
-            sources: Arc::clone(&self.sources),
             judges_now: Arc::clone(&self.judges_now),
             terms,
             hooked,

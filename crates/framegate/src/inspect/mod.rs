@@ -37,5 +37,5 @@ pub(crate) use judge::{Opinion, Subject};
 pub use judges::{Judges, JudgesError};
 pub use plugin::PluginCounts;
 pub(crate) use safety::Redactor;
-pub use webhook::{Count as HookCount, Counts as HookCounts, Hooks};
+pub use webhook::Hooks;
 pub(crate) use webhook::{Handshake, Hooked};

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Bucket, Counts, Limit};
+use super::{Bucket, Limit};
 use crate::config::Limits;
+use crate::telemetry;
 
 /// How long a source is remembered after its last connection: so a new connection does not fill its buckets anew.
 const REMEMBERED_MS: u64 = 60_000;
@@ -19,7 +20,6 @@ const REMEMBERED_MAX: usize = 100_000;
 #[derive(Debug, Default)]
 pub struct Sources {
     known: Mutex<Known>,
-    counts: Counts,
 }
 
 #[derive(Debug, Default)]
@@ -66,12 +66,6 @@ pub(crate) struct Crowded {
 }
 
 impl Sources {
-    /// How often each limit was gone beyond.
-    #[must_use]
-    pub fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
     /// Lets a connection of that address in; `None`: no limit asks for its source.
     ///
     /// # Errors
@@ -93,7 +87,7 @@ impl Sources {
         });
         let entered = source.enter(limits, now);
         if let Err(crowded) = entered {
-            self.counts.add(crowded.limit);
+            telemetry::counts().limits_exceeded.one(crowded.limit);
             return Err(crowded);
         }
         Ok(Some(Seat {
@@ -190,6 +184,7 @@ mod tests {
 
     use super::{Crowded, Limit, REMEMBERED_MAX, REMEMBERED_MS, Sources, key};
     use crate::config::Limits;
+    use crate::telemetry;
 
     fn limits(adjust: impl FnOnce(&mut Limits)) -> Limits {
         let mut limits = Limits::default();
@@ -212,13 +207,19 @@ mod tests {
         let limits = limits(|limits| limits.source_connections_max = 2);
         let sources = Arc::new(Sources::default());
         let enter = |addr: &str| sources.enter(addr.parse().unwrap(), &limits, 0);
+        let refused = || {
+            telemetry::counts()
+                .limits_exceeded
+                .on_this_thread(Limit::SourceConnections)
+        };
+        let before = refused();
         let first = enter("2001:db8::1").unwrap();
         let _second = enter("2001:db8::2").unwrap();
         assert_eq!(enter("2001:db8::3").unwrap_err().limit, Limit::SourceConnections);
         assert!(enter("2001:db8:0:1::3").is_ok());
         drop(first);
         assert!(enter("2001:db8::3").is_ok());
-        assert_eq!(sources.counts().of(Limit::SourceConnections), 1);
+        assert_eq!(refused() - before, 1);
     }
 
     #[test]

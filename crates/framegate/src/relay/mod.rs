@@ -25,7 +25,6 @@ pub use websocket::{WebSocket, websocket};
 
 use crate::config::{Settings, Terms, Violations};
 use crate::inspect::{Hooked, Judges};
-use crate::limit::Sources;
 use crate::net::Stream;
 
 /// One side of a relayed connection.
@@ -48,8 +47,6 @@ pub struct Policy {
     pub terms: Option<Arc<Terms>>,
     /// What its webhooks go by.
     pub(crate) hooked: Option<Hooked>,
-    /// What is counted of sources, and of limits.
-    pub sources: Arc<Sources>,
     /// Where open WebSockets can be reached.
     pub live: Arc<Live>,
     /// Who judges; others may while the connection lives.

@@ -21,7 +21,7 @@ use super::{Leg as Side, Policy, READ, leg::Leg, millis};
 use crate::config::Limits;
 use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp};
 use crate::inspect::{Chain, Judges};
-use crate::limit::{Limit, Seat, Sources};
+use crate::limit::{Limit, Seat};
 use crate::record::FlowTap;
 use crate::telemetry::{self, Door, EndedBy, Entered};
 
@@ -86,7 +86,6 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         injected: Vec::new(),
         allowances: Allowances::new(limits, spending, millis()),
         lifetime: lifetime(limits),
-        sources: Arc::clone(&policy.sources),
         legs: [client, server].map(Leg::new),
         flow,
         out: Vec::new(),
@@ -155,7 +154,6 @@ pub(super) struct Conversation {
     allowances: Option<Box<Allowances>>,
     /// Until it must end.
     lifetime: Option<Pin<Box<Sleep>>>,
-    sources: Arc<Sources>,
     legs: [Leg; 2],
     pub(super) flow: FlowTap,
     pub(super) out: Vec<Output>,
@@ -383,11 +381,12 @@ impl Conversation {
 
     fn end(mut self) {
         self.count(&[]);
-        telemetry::counts()
+        let counts = telemetry::counts();
+        counts
             .conversations_ended
             .one(EndedBy::of(self.session.ending().as_ref().map(|ending| &ending.cause)));
         if let Some(limit) = self.gone_beyond() {
-            self.sources.counts().add(limit);
+            counts.limits_exceeded.one(limit);
         }
         let mut ending = ending(&self.session);
         if ending.state == State::Complete && self.legs.iter().any(|leg| !leg.is_shut()) {

@@ -80,6 +80,7 @@ impl Proxy {
             store_failed: store_failed.clone(),
             recording: Box::new(world.recorder.clone()),
             judges: Arc::clone(&world.judges),
+            hooks: Arc::clone(&world.hooks),
             live: Arc::clone(&world.live),
             started_at: Timestamp::now(),
             doors: doors.clone(),

@@ -5,5 +5,6 @@ mod metrics;
 
 pub use log::{BadDirectives, start};
 pub(crate) use metrics::{
-    By, Class, Door, EndedBy, Entered, JudgeKind, LostBy, Now, Outcome, PluginNow, StoreNow, became, counts, render,
+    By, Class, Door, EndedBy, Entered, HookClosed, HookFailure, HookSkipped, HookVerdict, JudgeKind, LostBy, Now,
+    Outcome, PluginNow, StoreNow, became, counts, render,
 };

@@ -171,7 +171,7 @@ fn let_in(context: &Context, request: &RequestHead, onward: &Onward) -> Result<O
         let allowed = of_route.filter(|origins| !origins.is_empty());
         let allowed = allowed.unwrap_or(&settings.upgrade.origins_allow);
         limit::check(request, allowed, settings.upgrade.origin_required).map_err(|why| {
-            context.sources.counts().add(Limit::Origin);
+            telemetry::counts().limits_exceeded.one(Limit::Origin);
             Problem::forbidden_origin(why)
         })?;
     }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod conversations;
+mod hooks;
+mod limits;
 #[cfg(target_os = "linux")] // it sets limits of another process
 mod lost;
 mod page;
@@ -11,6 +13,9 @@ mod page;
 #[path = "../relay/peers.rs"]
 mod peers;
 mod scrape;
+#[allow(dead_code)] // the tests of `hook` use more of it
+#[path = "../hook/scripted.rs"]
+mod scripted;
 #[allow(dead_code)] // the tests of `run` use more of it
 #[path = "../run/stage.rs"]
 mod stage;

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::peers::Stage;
+use crate::peers::{End, TEXT, shake_hands};
 use crate::scrape::Scrape;
+use crate::stage::{Proxy, connect, wait_for};
 
 /// Name, type and labels of each metric, as the table on the page has them.
 fn on_the_page() -> BTreeMap<String, (String, BTreeSet<String>)> {
@@ -29,8 +30,27 @@ fn the_page_has_every_metric_with_its_type_and_labels_and_no_other() {
         "def on_receive_from_client(message):\n    pass\n",
     )
     .unwrap();
-    let stage = Stage::in_home(home, &[r#"plugins=[{path="some.star"}]"#]);
-    let scrape = Scrape::of(&stage.proxy);
+    std::fs::write(home.path().join("form.json"), "{}").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let route = format!(
+        r#"routes=[{{upstream=["ws://{}"], send_hook="http://127.0.0.1:9/"}}]"#,
+        listener.local_addr().unwrap()
+    );
+    let settings = [
+        route.as_str(),
+        r#"plugins=[{path="some.star"}]"#,
+        r#"schemas=[{id="form", path="form.json"}]"#,
+    ];
+    let mut args = vec!["--mode", "gateway@:0"];
+    args.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    let proxy = Proxy::start_in(home, &args);
+    // Which hooks there are is known by those of connections.
+    let (mut client, _server) = shake_hands(End::client(connect(proxy.addr("gateway"))), &listener, "");
+    client.send(TEXT, b"hello");
+    let scrape = wait_for("the hook", || {
+        let scrape = Scrape::of(&proxy);
+        (!scrape.labels["framegate_hook_breaker_open"].is_empty()).then_some(scrape)
+    });
     let real: BTreeMap<String, (String, BTreeSet<String>)> = scrape
         .families
         .iter()

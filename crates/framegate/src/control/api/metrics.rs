@@ -32,6 +32,8 @@ fn now(context: &Context, running: &Running) -> Now {
         started_at: running.started_at,
         held: judges.desk().held(),
         plugins: judges.plugin_counts().into_iter().map(plugin).collect(),
+        schemas: judges.schema_violations(),
+        breakers: running.hooks.breakers(),
         store: running.recording.queued().map(|(queued, max)| StoreNow {
             bytes: FILES.iter().map(|end| bytes(context.database(), end)).sum(),
             queue_bytes: queued as u64,

@@ -24,8 +24,9 @@ use crate::control::operations::{Context, Event, OperationError, Recording, Runn
 use crate::control::run_file::{Door, RunFile, Token};
 use crate::exchange::samples;
 use crate::flow::{Flow, FlowId, Message, Timestamp};
-use crate::inspect::Judges;
+use crate::inspect::{Hooks, Judges};
 use crate::store::Writer;
+use crate::tls::{Ca, Tls};
 
 /// A recorder that has nothing to flush, and counts how often it is asked to.
 struct Recorder {
@@ -98,10 +99,13 @@ impl Api {
         let judges = Judges::new(&Settings::default(), Arc::default()).unwrap();
         let flushes = Arc::<AtomicUsize>::default();
         let (settings, store_failed) = (Arc::<ArcSwap<Settings>>::default(), CancellationToken::new());
+        let ca = Arc::new(Ca::load_or_create(dir.path()).unwrap());
+        let tls = Tls::new(&Settings::default(), ca).unwrap();
         let running = Running {
             settings: Arc::clone(&settings),
             store_failed: store_failed.clone(),
             judges: Arc::new(ArcSwap::from_pointee(judges)),
+            hooks: Arc::new(Hooks::new(Arc::new(ArcSwap::from_pointee(tls)))),
             live: Arc::default(),
             recording: Box::new(Recorder {
                 flushes: Arc::clone(&flushes),

@@ -11,7 +11,7 @@ use super::{OperationError, Work};
 use crate::config::Settings;
 use crate::control::run_file::Door;
 use crate::flow::{Flow, FlowId, Message, Timestamp};
-use crate::inspect::Judges;
+use crate::inspect::{Hooks, Judges};
 use crate::relay::Live;
 use crate::store::{Reader, StoreError};
 
@@ -32,6 +32,8 @@ pub struct Running {
     pub recording: Box<dyn Recording>,
     /// Its judges: what is held, and the plugins.
     pub judges: Arc<ArcSwap<Judges>>,
+    /// What the hooks of its connections share.
+    pub hooks: Arc<Hooks>,
     /// Its open WebSockets.
     pub live: Arc<Live>,
     /// Since when it runs.

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use wire::frame::Opcode;
 
-use super::counts::Count;
 use crate::config::HookBody;
+use crate::flow::{Direction, Word};
+use crate::telemetry::{self, HookFailure, HookVerdict};
 
 /// What a hook has said of a message, or why it has not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,52 +83,49 @@ impl Said {
 }
 
 impl Outcome {
-    pub(super) fn count(&self) -> Count {
+    /// What metrics call it.
+    fn label(&self) -> Result<HookVerdict, HookFailure> {
         match self {
-            Self::Pass(_) => Count::Passed,
-            Self::Block(_) => Count::Blocked,
-            Self::Uninspected(_) => Count::Uninspected,
-            Self::Replace { .. } => Count::Replaced,
-            Self::Drop(_) => Count::Dropped,
-            Self::Failed(failure) => match failure {
-                Failure::Timeout => Count::FailedTimeout,
-                Failure::Connect(_) => Count::FailedConnect,
-                Failure::Tls(_) => Count::FailedTls,
-                Failure::Protocol(_) => Count::FailedProtocol,
-                Failure::Status(_) => Count::FailedStatus,
-                Failure::Breaker => Count::FailedBreaker,
-                Failure::Reach(_) => Count::FailedReach,
-            },
+            Self::Pass(_) => Ok(HookVerdict::Passed),
+            Self::Block(_) => Ok(HookVerdict::Blocked),
+            Self::Uninspected(_) => Ok(HookVerdict::Uninspected),
+            Self::Replace { .. } => Ok(HookVerdict::Replaced),
+            Self::Drop(_) => Ok(HookVerdict::Dropped),
+            Self::Failed(failure) => Err(failure.label()),
         }
     }
-}
 
-impl Outcome {
+    /// One more has come of a question.
+    pub(super) fn count(&self, direction: Direction) {
+        let counts = telemetry::counts();
+        match self.label() {
+            Ok(verdict) => counts.hook_verdicts.one((direction, verdict)),
+            Err(failure) => counts.hook_failures.one((direction, failure)),
+        }
+    }
+
     /// In one word, for the log.
     pub(super) fn word(&self) -> &'static str {
-        match self {
-            Self::Pass(_) => "passed",
-            Self::Block(_) => "blocked",
-            Self::Uninspected(_) => "uninspected",
-            Self::Replace { .. } => "replaced",
-            Self::Drop(_) => "dropped",
-            Self::Failed(_) => "failed",
-        }
+        self.label().map_or("failed", HookVerdict::word)
     }
 }
 
 impl Failure {
+    fn label(&self) -> HookFailure {
+        match self {
+            Self::Timeout => HookFailure::Timeout,
+            Self::Connect(_) => HookFailure::Connect,
+            Self::Tls(_) => HookFailure::Tls,
+            Self::Protocol(_) => HookFailure::Protocol,
+            Self::Status(_) => HookFailure::Status,
+            Self::Breaker => HookFailure::Breaker,
+            Self::Reach(_) => HookFailure::Reach,
+        }
+    }
+
     /// In one word, for the record.
     pub(super) fn word(&self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Connect(_) => "connect",
-            Self::Tls(_) => "tls",
-            Self::Protocol(_) => "protocol",
-            Self::Status(_) => "status",
-            Self::Breaker => "breaker",
-            Self::Reach(_) => "reach",
-        }
+        self.label().word()
     }
 }
 

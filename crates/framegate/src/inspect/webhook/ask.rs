@@ -12,13 +12,13 @@ use hyper::body::{Body as _, Incoming};
 
 use super::answer::{Failure, Outcome, Said};
 use super::breaker::{Breaker, Turn};
-use super::counts::{Count, Counts};
 use super::hooks::Hooks;
 use super::link::{Link, Made, Trouble, connect, poll_piece};
 use super::pool::{self, Place, Slot, Use};
 use super::request::{Message, Template};
 use crate::config;
 use crate::flow::Direction;
+use crate::telemetry;
 
 /// The first pause before a request is made again; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -54,10 +54,6 @@ struct Rest {
 }
 
 impl Asker {
-    pub(super) fn counts(&self) -> &Counts {
-        self.hooks.counts(self.direction)
-    }
-
     /// Asks, and hands what came of it to `deliver` as soon as it is known.
     pub(super) async fn ask(self: Rc<Self>, message: Message, deliver: impl FnOnce(Outcome)) {
         let template = match &self.template {
@@ -68,7 +64,7 @@ impl Asker {
         let Some(permit) = self.breaker.permit(now()) else {
             return deliver(Outcome::Failed(Failure::Breaker));
         };
-        self.counts().add(Count::Asked, 1);
+        telemetry::counts().hook_requests.one(self.direction);
         let mut slot = None;
         if !self.place.may_multiplex() {
             slot = Some(pool::take(&self.place, self.share()).await);
@@ -91,8 +87,7 @@ impl Asker {
             _ => permit.answered(),
         };
         self.tell(turn, &outcome);
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.counts().add(Count::LatencyMicros, micros);
+        telemetry::counts().hook_seconds.took(self.direction, began.elapsed());
         deliver(outcome);
         if let Some(rest) = rest {
             // What is left of it matters only for using the connection again.
@@ -152,7 +147,7 @@ impl Asker {
                 slot = Some(back);
             }
             retry(trouble, &mut pause, fresh, last).await?;
-            self.counts().add(Count::Retried, 1);
+            telemetry::counts().hook_retries.one(self.direction);
         }
     }
 

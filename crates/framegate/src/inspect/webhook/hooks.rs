@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::breaker::Breaker;
-use super::counts::Counts;
 use crate::config::HookUrl;
-use crate::flow::Direction;
 use crate::tls::Tls;
 
 /// What the webhooks of all connections share.
@@ -19,7 +17,6 @@ pub struct Hooks {
     pub(super) tls: Arc<ArcSwap<Tls>>,
     /// By the hooks' authorities; locked when a connection begins, never for a message.
     breakers: Mutex<HashMap<String, Arc<Breaker>>>,
-    counts: [Counts; 2],
     around: OnceLock<Around>,
 }
 
@@ -37,7 +34,6 @@ impl Hooks {
         Self {
             tls,
             breakers: Mutex::default(),
-            counts: Default::default(),
             around: OnceLock::new(),
         }
     }
@@ -48,13 +44,7 @@ impl Hooks {
         let _ = self.around.set(Around { threads, doors });
     }
 
-    /// What was counted of one direction's hooks.
-    #[must_use]
-    pub fn counts(&self, direction: Direction) -> &Counts {
-        &self.counts[direction.index()]
-    }
-
-    /// The authority of each hook that connections have had, and whether its breaker is open.
+    /// Scheme, host and port of each hook that connections have had, and whether its breaker is open.
     #[must_use]
     pub fn breakers(&self) -> Vec<(String, bool)> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +86,7 @@ const BREAKERS_MAX: usize = 1024;
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks")
-            .field("counts", &self.counts)
+            .field("breakers", &self.breakers())
             .finish_non_exhaustive()
     }
 }

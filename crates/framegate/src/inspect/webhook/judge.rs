@@ -15,13 +15,12 @@ use super::answer::{Failure, Outcome};
 use super::ask::Asker;
 use super::body::{About, Body};
 use super::cache::{self, Kept, Key};
-use super::counts::Count;
 use super::pool::Place;
 use super::request::{Message, SigningKey, Template};
 use crate::config::{self, HookFail, OnBinary, OnOversize};
 use crate::flow::{Decision, Direction};
 use crate::inspect::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
-use crate::telemetry::JudgeKind;
+use crate::telemetry::{self, HookClosed, HookSkipped, JudgeKind};
 
 /// Who decided, as the record says it.
 const BY: &str = "hook";
@@ -115,8 +114,15 @@ impl Webhook {
         })
     }
 
-    fn count(&self, count: Count) {
-        self.asker.counts().add(count, 1);
+    /// A message goes on, or is about to, without a verdict on the whole of it.
+    fn skipped(&self, reason: HookSkipped) {
+        let counts = telemetry::counts();
+        counts.inspections_skipped.one((self.asker.direction, reason));
+    }
+
+    /// A message ends the conversation without its hook having been asked.
+    fn refused(&self, reason: HookClosed) {
+        telemetry::counts().hook_closed.one((self.asker.direction, reason));
     }
 
     /// Whether a binary message goes to the hook; the answer, if it does not.
@@ -127,12 +133,12 @@ impl Webhook {
         match self.binary {
             OnBinary::Hook => Ok(()),
             OnBinary::Pass => {
-                self.count(Count::SkippedBinary);
+                self.skipped(HookSkipped::Binary);
                 decision.fact("hook_skipped", "binary");
                 Err(Answer::Pass)
             }
             OnBinary::Close => {
-                self.count(Count::ClosedBinary);
+                self.refused(HookClosed::Binary);
                 decision.blocked = true;
                 decision.fact("hook_skipped", "binary");
                 Err(closed(1003, "binary messages are not taken here"))
@@ -149,20 +155,21 @@ impl Webhook {
         }
         match self.settings.on_oversize {
             OnOversize::Truncate => {
-                self.count(Count::SkippedTruncated);
+                self.skipped(HookSkipped::Truncated);
                 decision.fact("hook_truncated", "true");
                 Ok(Body::truncated(shape, about, max))
             }
-            OnOversize::Pass => {
-                self.count(Count::SkippedOversize);
-                decision.fact("hook_skipped", "oversize");
-                Err(Answer::Pass)
-            }
-            OnOversize::Block => {
-                self.count(Count::ClosedOversize);
+            OnOversize::Block if self.fail != HookFail::Shadow => {
+                self.refused(HookClosed::Oversize);
                 decision.blocked = true;
                 decision.fact("hook_skipped", "oversize");
                 Err(closed(1009, "too long to be inspected"))
+            }
+            // In shadow nothing that the hook is about ends a conversation.
+            OnOversize::Pass | OnOversize::Block => {
+                self.skipped(HookSkipped::Oversize);
+                decision.fact("hook_skipped", "oversize");
+                Err(Answer::Pass)
             }
         }
     }
@@ -195,7 +202,7 @@ impl Webhook {
         let (asker, inbox) = (Rc::clone(&self.asker), Rc::clone(&self.inbox));
         let entries = self.settings.cache_entries;
         let asking = Rc::clone(&self.asker).ask(message, move |outcome| {
-            asker.counts().add(outcome.count(), 1);
+            outcome.count(asker.direction);
             if let (Some(key), Some(kept)) = (key, kept(&outcome)) {
                 cache::put(key, kept, entries);
             }
@@ -211,11 +218,11 @@ impl Webhook {
     /// Lets the message go and asks all the same.
     fn shadow(&mut self, flow: &JudgedFlow, sequence: u32, job: Job, decision: &mut Decision) -> Answer {
         if self.inbox.borrow().unawaited >= self.settings.in_flight {
-            self.count(Count::SkippedFull);
+            self.skipped(HookSkipped::Full);
             decision.fact("hook_skipped", "shadow");
             return Answer::Pass;
         }
-        self.count(Count::SkippedShadow);
+        self.skipped(HookSkipped::Shadow);
         decision.fact("hook_shadow", "asked");
         self.inbox.borrow_mut().unawaited += 1;
         let flow = flow.id;
@@ -252,7 +259,7 @@ impl Webhook {
             },
             Outcome::Failed(_) if self.fail == HookFail::Closed => close(UNJUDGED),
             Outcome::Failed(_) => {
-                self.count(Count::SkippedOpen);
+                self.skipped(HookSkipped::Open);
                 Opinion::Pass
             }
         }
@@ -343,7 +350,7 @@ impl Judge for Webhook {
         if let Some(kept) = key.and_then(|key| cache::get(&key, self.settings.cache_ms))
             && self.fail != HookFail::Shadow
         {
-            self.count(Count::CacheHits);
+            telemetry::counts().hook_cache_hits.one(self.asker.direction);
             let outcome = Outcome::from(kept);
             self.facts(&outcome, decision);
             let opinion = self.opinion(subject.opcode, &outcome);
@@ -361,15 +368,10 @@ impl Judge for Webhook {
         };
         let body = match self.body(&about, decision) {
             Ok(body) => body,
-            // In shadow nothing that the hook is about ends a conversation.
-            Err(_) if self.fail == HookFail::Shadow => {
-                decision.blocked = false;
-                return Answer::Pass;
-            }
             Err(answer) => return answer,
         };
         if body.opaque {
-            self.count(Count::Opaque);
+            self.skipped(HookSkipped::Opaque);
         }
         // What it was asked about only in part it has not judged.
         let whole = !decision.more.iter().any(|(name, _)| name == "hook_truncated");

@@ -4,7 +4,7 @@
 //! Reading order: `judge` (one direction of one connection, with what is under way) · `handshake` (what requests repeat of
 //! the client's upgrade) · `request` (the head that goes out) · `body` (what the hook reads) · `ask` (one question, tried
 //! again where that is safe) · `answer` (what the hook has said) · `pool` (each thread's connections) · `link` (one of
-//! them) · `breaker`, `cache`, `counts`, `hooks` (what the threads share).
+//! them) · `breaker`, `cache`, `hooks` (what the threads share).
 
 mod judge;
 mod handshake;
@@ -16,10 +16,8 @@ mod pool;
 mod link;
 mod breaker;
 mod cache;
-mod counts;
 mod hooks;
 
-pub use counts::{Count, Counts};
 pub(crate) use handshake::Handshake;
 pub use hooks::Hooks;
 pub(super) use judge::Webhook;

@@ -126,6 +126,12 @@ impl<L: Labels> Counter<L> {
     pub(crate) fn one(&self, labels: L) {
         self.add(labels, 1);
     }
+
+    /// How often the calling thread has counted it: other tests are on other threads.
+    #[cfg(test)]
+    pub(crate) fn on_this_thread(&self, labels: L) -> u64 {
+        self.cells.get(labels.place())
+    }
 }
 
 impl<L: Labels> Metric for Counter<L> {

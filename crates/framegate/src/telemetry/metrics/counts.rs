@@ -4,8 +4,10 @@
 use wire::session::Sort;
 
 use super::cells::{Counter, Histogram, Metric, Open};
+use super::hook_labels::{HookClosed, HookFailure, HookSkipped, HookVerdict};
 use super::labels::{By, Class, Door, EndedBy, JudgeKind, LostBy, Outcome};
 use crate::flow::{Direction, Fate};
+use crate::limit::Limit;
 
 /// Makes the struct, its beginning, and its encoding.
 macro_rules! counts {
@@ -59,6 +61,24 @@ counts! {
     "framegate_message_wire_bytes" => wire_bytes: Counter<(Direction, Sort)>;
     /// Decisions of judges about messages.
     "framegate_judge_decisions" => judge_decisions: Counter<(JudgeKind, Outcome)>;
+    /// Requests to hooks about messages, each counted once however often it was made.
+    "framegate_hook_requests" => hook_requests: Counter<Direction>;
+    /// Verdicts that hooks gave when they were asked.
+    "framegate_hook_verdicts" => hook_verdicts: Counter<(Direction, HookVerdict)>;
+    /// Messages of which their hook could not say anything.
+    "framegate_hook_failures" => hook_failures: Counter<(Direction, HookFailure)>;
+    /// Messages that went on without a hook's verdict on all of what they say.
+    "framegate_inspections_skipped" => inspections_skipped: Counter<(Direction, HookSkipped)>;
+    /// Messages that ended their conversation because their hook could not be asked about them.
+    "framegate_hook_closed" => hook_closed: Counter<(Direction, HookClosed)>;
+    /// Messages whose verdict was known from one before.
+    "framegate_hook_cache_hits" => hook_cache_hits: Counter<Direction>;
+    /// Requests to hooks that were made again, because nothing was said to the one before.
+    "framegate_hook_retries" => hook_retries: Counter<Direction>;
+    /// Seconds from a question to what came of it.
+    "framegate_hook_seconds" => hook_seconds: Histogram<Direction>;
+    /// Times that a connection or a source went beyond a limit, or was not let in for its origin.
+    "framegate_limits_exceeded" => limits_exceeded: Counter<Limit>;
     /// Messages that are not on record, though they should be.
     "framegate_record_messages_lost" => messages_lost: Counter<LostBy>;
     /// Failures of the store.

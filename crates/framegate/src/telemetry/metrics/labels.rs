@@ -3,6 +3,7 @@
 use wire::session::{Cause, Counted, Reason, Sort};
 
 use crate::flow::{Direction, Fate, Peer, Word};
+use crate::limit::Limit;
 
 /// A label: a noun with a word for each value, and the name under which metrics have it.
 pub(super) trait Label: Word {
@@ -144,6 +145,10 @@ impl Label for Direction {
 
 impl Label for Fate {
     const NAME: &'static str = "fate";
+}
+
+impl Label for Limit {
+    const NAME: &'static str = "limit";
 }
 
 impl Label for Sort {

@@ -21,6 +21,10 @@ pub(crate) struct Now {
     pub(crate) held: (usize, usize),
     /// The plugins that are in force.
     pub(crate) plugins: Vec<PluginNow>,
+    /// The schemas that are in force, and the messages that did not have the form of each.
+    pub(crate) schemas: Vec<(String, u64)>,
+    /// Hooks by scheme, host and port, and whether each is left alone.
+    pub(crate) breakers: Vec<(String, bool)>,
     /// `None`: nothing is recorded.
     pub(crate) store: Option<StoreNow>,
 }
@@ -48,6 +52,9 @@ pub(crate) struct StoreNow {
     /// Bytes that may wait.
     pub(crate) queue_bytes_max: u64,
 }
+
+/// Header fields may name ever new hooks: of more than these, some are not told.
+const BREAKERS_MAX: usize = 100;
 
 /// The text's media type.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -90,6 +97,14 @@ impl Collector for Now {
             &count(bytes as u64),
         )?;
         self.plugins(encoder)?;
+        let help = "Messages that did not have the form that a schema wants.";
+        let mut metric = encoder.encode_descriptor("framegate_schema_violations", help, None, MetricType::Counter)?;
+        for (id, violations) in &self.schemas {
+            metric
+                .encode_family(&[("schema", id.as_str())])?
+                .encode_counter::<NoLabelSet, u64, u64>(violations, None)?;
+        }
+        self.breakers(encoder)?;
         let Some(store) = self.store else { return Ok(()) };
         let help = "Bytes that wait to be stored.";
         gauge(encoder, "framegate_record_queue_bytes", help, &count(store.queue_bytes))?;
@@ -106,6 +121,20 @@ impl Collector for Now {
 }
 
 impl Now {
+    /// Those that are left alone go before others.
+    fn breakers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Whether a hook is left alone because it has failed again and again: 1, or else 0.";
+        let mut metric = encoder.encode_descriptor("framegate_hook_breaker_open", help, None, MetricType::Gauge)?;
+        let mut breakers: Vec<_> = self.breakers.iter().map(|(hook, open)| (!open, hook)).collect();
+        breakers.sort_unstable();
+        for (closed, hook) in breakers.into_iter().take(BREAKERS_MAX) {
+            metric
+                .encode_family(&[("hook", hook.as_str())])?
+                .encode_gauge(&i64::from(!closed))?;
+        }
+        Ok(())
+    }
+
     fn plugins(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Calls of a plugin's hooks.";
         let mut metric = encoder.encode_descriptor("framegate_plugin_calls", help, None, MetricType::Counter)?;
@@ -143,4 +172,33 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: &im
     encoder
         .encode_descriptor(name, help, None, MetricType::Gauge)?
         .encode_gauge(value)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{BREAKERS_MAX, Now, render};
+    use crate::flow::Timestamp;
+
+    #[test]
+    fn however_many_hooks_are_named_a_hundred_are_told_and_those_that_are_left_alone_first() {
+        let mut breakers: Vec<(String, bool)> = (0..1000).map(|at| (format!("http://{at}.test"), false)).collect();
+        breakers.push(("http://z.test".to_owned(), true));
+        let now = Now {
+            started_at: Timestamp(0),
+            held: (0, 0),
+            plugins: Vec::new(),
+            schemas: Vec::new(),
+            breakers,
+            store: None,
+        };
+        let (_, text) = render(now).unwrap();
+        let told: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("framegate_hook_breaker_open{"))
+            .collect();
+        assert_eq!(told.len(), BREAKERS_MAX);
+        assert_eq!(told[0], r#"framegate_hook_breaker_open{hook="http://z.test"} 1"#);
+        assert_eq!(told[1], r#"framegate_hook_breaker_open{hook="http://0.test"} 0"#);
+    }
 }

@@ -21,7 +21,8 @@ Body = tuple[str | None, bytes]
 SOCKET_IO = re.compile(rb'(\d+-?(?:/[^,]*,)?\d*)(?=[\[{"])')
 STOMP = re.compile(rb"\n*([A-Z]{3,12})\r?\n((?:[^\n]*[^\n\r]\r?\n)*)\r?\n(.*?)\x00[\r\n]*", re.DOTALL)
 # Shorter ones are found in any data: of 8 KiB at random, runs of four would have a third of the messages blocked.
-RUNS = re.compile(rb"[\x09\x20-\x7e]{8,}")
+# White space cuts none, or an attack on many lines would be too short to be shown.
+RUNS = re.compile(rb"[\t\r\n\x20-\x7e]{8,}")
 ESCAPE = re.compile(rb'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 LETTERS = dict(zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True))
 

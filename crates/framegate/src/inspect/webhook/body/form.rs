@@ -31,8 +31,7 @@ impl Form {
     /// Adds a field, and what it says with its escapes undone, if it has some.
     pub(super) fn add_text(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
         self.add(name, value);
-        let mut undone = Vec::new();
-        if memchr::memchr(b'\\', value).is_some() && crate::inspect::safety::undo(value, &mut undone, |_| {}) {
+        if let Some(undone) = undone(value) {
             self.add(&[name, b"_unescaped"].concat(), &undone);
         }
         self
@@ -45,4 +44,11 @@ impl Form {
             opaque: false,
         }
     }
+}
+
+/// What a text says with its escapes undone. `None`: it has none.
+pub(super) fn undone(text: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'\\', text)?;
+    let mut undone = Vec::new();
+    crate::inspect::safety::undo(text, &mut undone, |_| {}).then_some(undone)
 }

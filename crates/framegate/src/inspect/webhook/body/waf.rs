@@ -6,16 +6,19 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use bytes::Bytes;
+use serde_json::Value;
 use wire::frame::Opcode;
 
-use super::form::Form;
+use super::form::{Form, undone};
 use super::grammar::is_json;
 use super::{Body, Shared};
 
-/// Printable bytes in a row that are shown beside base64.
-const RUN_MIN: usize = 4;
+const JSON: &str = "application/json";
+
+/// Printable bytes in a row that are shown beside base64. Any data has shorter ones by chance, which rules take for attacks.
+const RUN_MIN: usize = 8;
 
 /// Commands of STOMP 1.0 to 1.2.
 const STOMP: [&str; 15] = [
@@ -36,25 +39,21 @@ const STOMP: [&str; 15] = [
     "ERROR",
 ];
 
-/// The body about a whole message.
+/// The body about a whole message. Its opcode says little: many servers read JSON and STOMP from binary messages too.
 pub(super) fn body(opcode: Opcode, payload: &Arc<Vec<u8>>) -> Body {
-    let text = match opcode {
-        Opcode::Text => simdutf8::basic::from_utf8(payload).ok(),
-        _ => return binary(payload),
+    let Ok(text) = simdutf8::basic::from_utf8(payload) else {
+        return beginning(opcode, payload);
     };
-    let json = |from: usize| Body {
-        content_type: Some("application/json"),
-        bytes: Bytes::from_owner(Shared(Arc::clone(payload))).slice(from..),
-        opaque: false,
-    };
-    match text {
-        Some(text) if is_json(text) => json(0),
-        Some(text) => match behind_prefix(text) {
-            Some(from) => json(from),
-            None => stomp(text).unwrap_or_else(|| form(payload)),
-        },
-        None => form(payload),
+    if is_json(text) {
+        return json(Bytes::from_owner(Shared(Arc::clone(payload))));
     }
+    let plain = |byte: u8| byte >= b' ' || is_space(byte);
+    behind_prefix(text)
+        .or_else(|| stomp(text))
+        .unwrap_or_else(|| match opcode {
+            Opcode::Binary if !payload.iter().copied().all(plain) => binary(payload),
+            _ => form(payload),
+        })
 }
 
 /// The body about the beginning of a message, which is no JSON any more.
@@ -65,15 +64,23 @@ pub(super) fn beginning(opcode: Opcode, payload: &[u8]) -> Body {
     }
 }
 
+fn json(bytes: Bytes) -> Body {
+    Body {
+        content_type: Some(JSON),
+        bytes,
+        opaque: false,
+    }
+}
+
 fn form(payload: &[u8]) -> Body {
     let mut form = Form::default();
     form.add_text(b"payload", payload);
     form.finish()
 }
 
-/// Where JSON begins behind what Engine.IO and Socket.IO put before it: the types of their packets, a number of
-/// attachments, a namespace, the number of an acknowledgement. A namespace that could say anything is not passed over.
-fn behind_prefix(text: &str) -> Option<usize> {
+/// JSON behind what Engine.IO and Socket.IO put before it: the types of their packets, a number of attachments, a namespace,
+/// the number of an acknowledgement. What stands before it is the sender's to choose, and stands beside it as a string.
+fn behind_prefix(text: &str) -> Option<Body> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let mut at = digits(text);
     if at == 0 {
@@ -83,26 +90,23 @@ fn behind_prefix(text: &str) -> Option<usize> {
         at += 1;
     }
     if text[at..].starts_with('/') {
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(byte);
-        let namespace = text[at..].bytes().take_while(plain).count();
-        at += namespace;
-        text[at..].starts_with(',').then_some(())?;
-        at += 1;
+        at += text[at..].find(',')? + 1;
     }
     at += digits(&text[at..]);
-    is_json(&text[at..]).then_some(at)
+    let (prefix, payload) = text.split_at(at);
+    is_json(payload).then(|| json(format!(r#"{{"prefix":{},"payload":{payload}}}"#, Value::from(prefix)).into()))
 }
 
-/// A STOMP frame: its command, headers and body each as a field. `None`: it is none, or something stands behind it.
+/// A STOMP frame: its command, headers and body each for itself, as rules take two lines in one for an attack. `None`: it is
+/// none, or something stands behind it.
 fn stomp(text: &str) -> Option<Body> {
-    let (command, rest) = text.split_once('\n')?;
+    // Line feeds stand between frames; anything else behind the end is another frame, or no STOMP.
+    let ends = ['\r', '\n'];
+    let (command, mut rest) = text.trim_start_matches(ends).split_once('\n')?;
     let command = command.strip_suffix('\r').unwrap_or(command);
     STOMP.contains(&command).then_some(())?;
-    // What comes behind the end of a frame are line feeds; anything else is another frame, or no STOMP.
-    let rest = rest.trim_end_matches(['\r', '\n']).strip_suffix('\0')?;
-    let mut form = Form::default();
-    form.add(b"command", command.as_bytes());
-    let mut rest = rest;
+    rest = rest.trim_end_matches(ends).strip_suffix('\0')?;
+    let mut headers = Vec::new();
     loop {
         let (line, behind) = rest.split_once('\n')?;
         rest = behind;
@@ -110,20 +114,41 @@ fn stomp(text: &str) -> Option<Body> {
         if line.is_empty() {
             break;
         }
-        let (name, value) = line.split_once(':')?;
-        form.add_text(name.as_bytes(), value.as_bytes());
+        headers.push(line.split_once(':')?);
     }
     // A NUL within it is either in a body whose length is told or an attempt to hide what is behind it.
     (!rest.contains('\0')).then_some(())?;
+    if is_json(rest) {
+        return Some(stomp_json(command, &headers, rest));
+    }
+    let mut form = Form::default();
+    form.add(b"command", command.as_bytes());
+    for (name, value) in headers {
+        form.add_text(name.as_bytes(), value.as_bytes());
+    }
     form.add_text(b"body", rest.as_bytes());
     Some(form.finish())
 }
 
-/// Base64 in one field, and what of it is printable in another.
+/// A STOMP frame with JSON in it, which stays JSON. Its headers are strings beside it.
+fn stomp_json(command: &str, headers: &[(&str, &str)], body: &str) -> Body {
+    let mut frame = vec![Value::from(command)];
+    for (name, value) in headers {
+        let line = format!("{name}:{value}");
+        let plain = undone(line.as_bytes());
+        frame.push(line.into());
+        frame.extend(plain.map(|plain| String::from_utf8_lossy(&plain).into()));
+    }
+    json(format!(r#"{{"frame":{},"body":{body}}}"#, Value::from(frame)).into())
+}
+
+/// Base64 in one field, and what of it is printable in another. The base64 is that for URLs (RFC 4648 §5): in `/` and `+`
+/// rules see paths and sums.
 fn binary(payload: &[u8]) -> Body {
     let mut form = Form::default();
     form.add(b"payload", BASE64.encode(payload).as_bytes());
-    let printable = |byte: &u8| (b' '..0x7f).contains(byte);
+    // White space is printable: it must not cut an attack into pieces too short to be shown.
+    let printable = |byte: &u8| (b' '..0x7f).contains(byte) || is_space(*byte);
     let runs: Vec<&[u8]> = payload
         .split(|byte| !printable(byte))
         .filter(|run| run.len() >= RUN_MIN)
@@ -137,6 +162,10 @@ fn binary(payload: &[u8]) -> Body {
     }
 }
 
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\r' | b'\n')
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -145,7 +174,7 @@ mod tests {
 
     use super::body;
 
-    const JSON: Option<&str> = Some("application/json");
+    const JSON: Option<&str> = Some(super::JSON);
     const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
 
     fn shown(opcode: Opcode, payload: &[u8]) -> (Option<&'static str>, String, bool) {
@@ -161,32 +190,53 @@ mod tests {
 
     #[test]
     fn json_goes_as_it_is() {
-        for json in [r#"{"a":"\u003cscript\u003e"}"#, "[1]", r#""x""#, " {} "] {
-            assert_eq!(text(json), (JSON, json.to_owned()));
-        }
-    }
-
-    #[test]
-    fn json_behind_digits_and_a_namespace_goes_without_them() {
-        for (payload, json) in [
-            (r#"42["ev",{"a":1}]"#, r#"["ev",{"a":1}]"#),
-            (r#"42/chat,7["ev"]"#, r#"["ev"]"#),
-            (
-                r#"451-["file",{"_placeholder":true}]"#,
-                r#"["file",{"_placeholder":true}]"#,
-            ),
-            (r#"40/admin,{"token":"x"}"#, r#"{"token":"x"}"#),
-            (r#"0{"sid":"x"}"#, r#"{"sid":"x"}"#),
+        let deep = format!("{}{}", "[".repeat(600), "]".repeat(600));
+        let long = format!("[0{}]", ",1".repeat(2000));
+        for json in [
+            r#"{"a":"\u003cscript\u003e"}"#,
+            "[1]",
+            r#""x""#,
+            " {} ",
+            "2",
+            &deep,
+            &long,
         ] {
-            assert_eq!(text(payload), (JSON, json.to_owned()), "{payload}");
+            assert_eq!(text(json), (JSON, json.to_owned()));
+            assert_eq!(
+                shown(Opcode::Binary, json.as_bytes()),
+                (JSON, json.to_owned(), false),
+                "many servers read it all the same"
+            );
         }
     }
 
     #[test]
-    fn a_namespace_that_could_say_anything_is_not_passed_over() {
-        let (content_type, form) = text(r#"42/<script>,["ev"]"#);
-        assert_eq!(content_type, FORM);
-        assert!(form.contains("%3Cscript%3E"), "{form}");
+    fn json_behind_digits_and_a_namespace_goes_with_them_beside_it() {
+        for (prefix, payload) in [
+            ("42", r#"["ev",{"a":1}]"#),
+            ("42/chat,7", r#"["ev"]"#),
+            ("451-", r#"["file",{"_placeholder":true}]"#),
+            ("40/admin,", r#"{"token":"x"}"#),
+            ("0", r#"{"sid":"x"}"#),
+            ("42/../../etc/passwd,", r#"["\u003c"]"#),
+            ("42/<script>,", "[]"),
+        ] {
+            let json = format!(r#"{{"prefix":"{prefix}","payload":{payload}}}"#);
+            let message = [prefix, payload].concat();
+            assert_eq!(text(&message), (JSON, json.clone()));
+            assert_eq!(shown(Opcode::Binary, message.as_bytes()), (JSON, json, false));
+        }
+    }
+
+    #[test]
+    fn a_namespace_stays_a_string() {
+        let message = "42/\",\"payload\":1,\"x\":\",[]";
+        assert_eq!(text(message).0, FORM, "what stands behind its comma is no JSON");
+        let message = "42/\"}\\\u{1},[]";
+        assert_eq!(
+            text(message),
+            (JSON, r#"{"prefix":"42/\"}\\\u0001,","payload":[]}"#.to_owned())
+        );
     }
 
     #[test]
@@ -212,8 +262,24 @@ mod tests {
             text("SEND\r\ndestination:/q\r\n\r\nhello\0\n"),
             (FORM, "command=SEND&destination=%2Fq&body=hello".to_owned())
         );
-        let (_, form) = text("SEND\na:b\n\n{\"q\":\"\\u003c\"}\0");
-        assert!(form.ends_with("&body_unescaped=%7B%22q%22%3A%22%3C%22%7D"), "{form}");
+        let (_, form) = text("\nSEND\na:b\n\nx\\u003c\0");
+        assert!(form.ends_with("&body_unescaped=x%3C"), "{form}");
+    }
+
+    #[test]
+    fn json_in_stomp_stays_json() {
+        let message = "SEND\r\ndestination:/q\nn:\"\n\n {\"q\":\"\\u003c\"}\0\r\n";
+        let json = r#"{"frame":["SEND","destination:/q","n:\""],"body": {"q":"\u003c"}}"#;
+        assert_eq!(text(message), (JSON, json.to_owned()));
+        assert_eq!(
+            shown(Opcode::Binary, message.as_bytes()),
+            (JSON, json.to_owned(), false)
+        );
+        assert_eq!(
+            text("SEND\nd:\\u003cb>\n\n{}\0"),
+            (JSON, r#"{"frame":["SEND","d:\\u003cb>","d:<b>"],"body":{}}"#.to_owned()),
+            "escapes in headers are undone beside them, as in a form"
+        );
     }
 
     #[test]
@@ -236,13 +302,27 @@ mod tests {
 
     #[test]
     fn binary_goes_in_base64_with_its_printable_runs_beside_it() {
-        let (content_type, form, opaque) = shown(Opcode::Binary, b"\0abc\x01<script>\xff\xfe");
+        let (content_type, form, opaque) = shown(Opcode::Binary, b"\0shorter\x01<script>\xff\xfe");
         assert_eq!(content_type, FORM);
-        assert_eq!(form, "payload=AGFiYwE8c2NyaXB0Pv%2F%2B&text=%3Cscript%3E");
+        assert_eq!(form, "payload=AHNob3J0ZXIBPHNjcmlwdD7__g&text=%3Cscript%3E");
         assert!(!opaque);
         assert_eq!(
             shown(Opcode::Binary, b"\0abc"),
-            (FORM, "payload=AGFiYw%3D%3D".to_owned(), true)
+            (FORM, "payload=AGFiYw".to_owned(), true)
+        );
+    }
+
+    #[test]
+    fn white_space_cuts_no_run() {
+        let (_, form, _) = shown(Opcode::Binary, b"\0x'\nor\t'1'\r='1");
+        assert!(form.ends_with("&text=x%27%0Aor%09%271%27%0D%3D%271"), "{form}");
+    }
+
+    #[test]
+    fn binary_that_is_a_text_goes_as_one() {
+        assert_eq!(
+            shown(Opcode::Binary, "\u{e9}\t1".as_bytes()),
+            (FORM, "payload=%C3%A9%091".to_owned(), false)
         );
     }
 }

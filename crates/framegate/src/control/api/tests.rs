@@ -99,7 +99,8 @@ impl Api {
         let judges = Judges::new(&Settings::default(), Arc::default()).unwrap();
         let flushes = Arc::<AtomicUsize>::default();
         let (settings, store_failed) = (Arc::<ArcSwap<Settings>>::default(), CancellationToken::new());
-        let ca = Arc::new(Ca::load_or_create(dir.path()).unwrap());
+        let ca_dir = tempfile::tempdir().unwrap();
+        let ca = Arc::new(Ca::load_or_create(ca_dir.path()).unwrap());
         let tls = Tls::new(&Settings::default(), ca).unwrap();
         let running = Running {
             settings: Arc::clone(&settings),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 use wire::http::RequestHead;
 use wire::upgrade;
 
@@ -107,7 +108,8 @@ impl Rules {
 
     /// What goes for the connection that the request asks for.
     fn terms(&self, request: &RequestHead, target: &str, peer: IpAddr) -> Result<Terms, Problem> {
-        let row = self.routes.iter().find(|row| row.matches(request, target));
+        let path = meant_path(target)?;
+        let row = self.routes.iter().find(|row| row.matches(request, &path));
         let terms = row.map_or_else(|| self.terms.clone(), Row::terms);
         if !request.headers().any(|header| is_gateway_field(header.name)) {
             return Ok(terms);
@@ -140,14 +142,13 @@ impl Row {
         })
     }
 
-    fn matches(&self, request: &RequestHead, target: &str) -> bool {
+    fn matches(&self, request: &RequestHead, path: &str) -> bool {
         let host = |host: &HostPatterns| {
             let asked = request.header("Host").and_then(|host| std::str::from_utf8(host).ok());
             let asked = asked.and_then(|asked| crate::http::parse_authority(asked, Some(80)));
             asked.is_some_and(|(asked, _)| host.matches(&asked))
         };
-        let path = |prefix: &String| {
-            let path = target.split(['?', '#']).next().unwrap_or_default();
+        let begins = |prefix: &String| {
             let behind = path.strip_prefix(prefix.as_str());
             behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
         };
@@ -156,7 +157,7 @@ impl Row {
             offered.any(|offered| offered == wanted.as_bytes())
         };
         self.host.as_ref().is_none_or(host)
-            && self.path.as_ref().is_none_or(path)
+            && self.path.as_ref().is_none_or(begins)
             && self.subprotocol.as_ref().is_none_or(subprotocol)
     }
 
@@ -221,6 +222,31 @@ fn target(request: &RequestHead) -> Result<String, Problem> {
         Some(b'?') | None => Ok(format!("/{path}")),
         _ => Err(Problem::bad_request(format!("{asked:?} is not a path"))),
     }
+}
+
+/// The path that a server finds in a target, however it was written: percent-decoded, with single slashes, and without the
+/// parameters of its parts. A client must not choose by the way it writes a path which route its connection takes.
+///
+/// # Errors
+/// One that leads up again (`..`) is not passed on: servers differ in what they make of it.
+fn meant_path(target: &str) -> Result<String, Problem> {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let decoded = percent_decode_str(path).decode_utf8_lossy().replace('\\', "/");
+    let parts = decoded
+        .split('/')
+        .map(|part| part.split(';').next().unwrap_or_default());
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.iter().any(|part| matches!(*part, "." | "..")) {
+        return Err(Problem::bad_request(format!(
+            "the path {path:?} leads up again: routes go by paths that do not"
+        )));
+    }
+    let slash = if decoded.ends_with('/') && !parts.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    Ok(format!("/{}{slash}", parts.join("/")))
 }
 
 /// Fields that are for this proxy, or for this connection alone (RFC 9110 §7.6.1).

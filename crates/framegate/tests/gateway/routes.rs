@@ -35,6 +35,41 @@ fn the_first_route_that_matches_in_everything_is_taken() {
 }
 
 #[test]
+fn a_path_takes_its_route_however_it_is_written() {
+    let servers = [Server::new(), Server::new()];
+    let routes = format!(
+        "routes=[{{ path = '/chat', upstream = ['{}'] }}, {{ upstream = ['{}'] }}]",
+        servers[0].url(),
+        servers[1].url()
+    );
+    let proxy = gateway(&[&routes]);
+    let all: Vec<&Server> = servers.iter().collect();
+    for path in [
+        "/chat",
+        "//chat",
+        "/%63hat",
+        "/%63%68%61%74/a",
+        "/chat;a=b/c",
+        "/;x/chat",
+        "/chat%2fa",
+        "/%5cchat",
+    ] {
+        assert_eq!(reaches(&proxy, &all, path, &[]), 0, "{path}");
+    }
+    for path in [
+        "/open/../chat",
+        "/open/%2e%2E/chat",
+        "/open/..;x/chat",
+        "/./chat",
+        "/open/..%2fchat",
+        "/open%5c..%5cchat",
+    ] {
+        assert_eq!(problem(ask(&proxy, path, &[])).0, 400, "{path}");
+    }
+    assert_eq!(reaches(&proxy, &all, "/open/...?a=/../b", &[]), 1);
+}
+
+#[test]
 fn upstreams_are_taken_in_turn_and_one_that_is_gone_is_passed_over() {
     let servers = [Server::new(), Server::new()];
     let gone = Server::new().url();

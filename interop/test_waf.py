@@ -112,7 +112,7 @@ def test_behind_an_nginx_that_sets_the_fields(name: str, gateway: Proxy, firewal
     ("path", "fields"),
     [
         ("?q=%3Cscript%3Ealert(1)%3C/script%3E", {}),
-        ("/..%2f..%2f..%2f..%2fetc%2fpasswd", {}),
+        ("/.git/config", {}),
         ("", {"agent": "sqlmap/1.7"}),
         ("", {"Cookie": "name=<script>alert(1)</script>"}),
     ],

@@ -99,11 +99,12 @@ impl Row for RouteRow {
         &self.id
     }
 
-    fn complete(&mut self, place: usize, _: &toml::Table) -> Result<(), Wrong> {
+    fn complete(&mut self, place: usize, given: &toml::Table) -> Result<(), Wrong> {
         if self.id.is_empty() {
             self.id = place.to_string();
         }
-        match self.upstream.is_empty() {
+        // Whoever leaves it to others says nothing of it.
+        match given.contains_key("upstream") && self.upstream.is_empty() {
             true => Err(Wrong {
                 column: Some("upstream"),
                 what: "is empty: it would lead nowhere".to_owned(),

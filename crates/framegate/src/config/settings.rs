@@ -339,8 +339,9 @@ super::schema::settings! {
         forwarded: bool = false, Flag;
     }
     list {
-        /// Where connections of the gateway door go that no header field sends anywhere. The first route that matches a
-        /// request in everything it says is the one; what a route leaves out is as `gateway` and `hook` have it.
+        /// Where connections of the gateway door go that no header field sends anywhere, and who judges them. The first
+        /// route that matches a request in everything it says is the one; what a route leaves out is as `gateway` and
+        /// `hook` have it. WebSockets of the reverse doors that a route matches are the route's in the same way.
         "routes" => routes: Vec<RouteRow> {
             /// The route's name, in the log and in metrics. Unset: its place in the list, from 1. No other has it.
             id: String = String::new(), Maybe(&Text(ID));
@@ -352,8 +353,8 @@ super::schema::settings! {
             /// One of the subprotocols that the client offers.
             subprotocol: Option<String> = None, Maybe(&Text(TOKEN));
             /// Where it goes, as `ws://host:port` or `wss://host:port`: several are taken in turn, and one that cannot
-            /// be reached is passed over.
-            upstream: Vec<String>, List(UPSTREAM);
+            /// be reached is passed over. None: where `x-wsproxy-upstream` says, or to the server of the reverse door.
+            upstream: Vec<String> = Vec::new(), List(UPSTREAM);
             /// The URL of the hook that judges messages from client to server.
             send_hook: Option<String> = None, Maybe(&Text(HOOK_URL));
             /// The method of its requests.

@@ -443,7 +443,9 @@ fn the_variables_of_gateways_go_behind_all_else() {
 }
 
 #[test]
-fn a_route_leads_somewhere() {
+fn a_route_leads_somewhere_or_leaves_it_to_others() {
+    let route = &from_file("[[routes]]\npath = '/a'\n").unwrap().settings.routes[0];
+    assert!(route.upstream.is_empty());
     let routes = "[[routes]]\nhost = 'a.example'\nupstream = ['ws://127.0.0.1:9']\nidle_ms = 5\n";
     let loaded = from_file(routes).unwrap();
     let route = &loaded.settings.routes[0];

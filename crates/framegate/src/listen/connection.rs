@@ -57,7 +57,7 @@ impl Door {
             kind: match mode {
                 Mode::Regular { .. } => Kind::Regular(Regular),
                 Mode::Gateway { .. } => Kind::Gateway(Gateway(Arc::clone(&world.gateway))),
-                Mode::Reverse { url, .. } => Kind::Reverse(Reverse::new(url.clone())),
+                Mode::Reverse { url, .. } => Kind::Reverse(Reverse::new(url.clone(), Arc::clone(&world.gateway))),
             },
             mode: mode.name(),
             counted: telemetry::Door::named(mode.name()),
@@ -72,7 +72,7 @@ impl Door {
             addr,
             server: match mode {
                 Mode::Regular { .. } | Mode::Gateway { .. } => None,
-                Mode::Reverse { url, .. } => Some(Reverse::new(url.clone()).origin()),
+                Mode::Reverse { url, .. } => Some(Reverse::origin(url)),
             },
         }
     }

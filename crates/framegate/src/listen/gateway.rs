@@ -1,5 +1,5 @@
 //! The gateway door: where a connection goes, and what goes for it, the proxy in front says with header fields, or a
-//! route does. Only WebSockets pass it.
+//! route does. Only WebSockets pass it. Routes take WebSockets of the reverse doors too.
 //!
 //! Whoever can set those fields can point the proxy anywhere. So they are believed from trusted addresses only, a
 //! request with one from elsewhere goes nowhere, and none of them travels on.
@@ -80,7 +80,7 @@ impl Rules {
 
     /// Where a client comes from whose connection a trusted proxy has passed on: the last in `X-Forwarded-For` that is no
     /// trusted proxy itself. What stands before it anybody may have written.
-    fn client(&self, request: &RequestHead, peer: IpAddr) -> Option<IpAddr> {
+    pub(super) fn client(&self, request: &RequestHead, peer: IpAddr) -> Option<IpAddr> {
         if !self.trusts(peer) || !self.shows_secret(request) {
             return None;
         }
@@ -97,6 +97,11 @@ impl Rules {
         Some(client)
     }
 
+    /// The header field that has the secret of the proxy in front.
+    pub(super) fn secret_field(&self) -> Option<&str> {
+        self.secret.as_ref().map(|(name, _)| name.as_str())
+    }
+
     /// Whether the request shows the secret of the proxy in front, if there is one.
     fn shows_secret(&self, request: &RequestHead) -> bool {
         let Some((name, secret)) = &self.secret else {
@@ -106,11 +111,19 @@ impl Rules {
         values.next().is_some_and(|value| is_same(value, secret.as_bytes())) && values.next().is_none()
     }
 
-    /// What goes for the connection that the request asks for.
-    fn terms(&self, request: &RequestHead, target: &str, peer: IpAddr) -> Result<Terms, Problem> {
+    /// What the first route says that the request matches.
+    pub(super) fn routed(&self, request: &RequestHead, target: &str) -> Result<Option<Terms>, Problem> {
+        if self.routes.is_empty() {
+            return Ok(None);
+        }
         let path = meant_path(target)?;
         let row = self.routes.iter().find(|row| row.matches(request, &path));
-        let terms = row.map_or_else(|| self.terms.clone(), Row::terms);
+        Ok(row.map(Row::terms))
+    }
+
+    /// What goes for the connection that the request asks for.
+    fn terms(&self, request: &RequestHead, target: &str, peer: IpAddr) -> Result<Terms, Problem> {
+        let terms = self.routed(request, target)?.unwrap_or_else(|| self.terms.clone());
         if !request.headers().any(|header| is_gateway_field(header.name)) {
             return Ok(terms);
         }
@@ -128,6 +141,34 @@ impl Rules {
         let fields = request.headers().map(|header| (header.name, header.value));
         terms.with_fields(fields, &self.reach).map_err(Problem::from)
     }
+
+    /// Sends a connection on under these terms.
+    pub(super) fn apply(&self, terms: Terms, onward: Onward, request: &RequestHead, context: &Context) -> Onward {
+        let peer = context.client_addr.ip();
+        let trusted = self.trusts(peer);
+        let set = self.forwarded.then(|| forwarded(request, context, trusted));
+        Onward {
+            client: self.client(request, peer),
+            removed: not_passed_on(request, self.secret_field()),
+            set: set.unwrap_or_default(),
+            forwarded_for: Some(forwarded_for(request, context, trusted)),
+            terms: Some(Arc::new(terms)),
+            ..onward
+        }
+    }
+}
+
+/// To the upstreams that the terms name; `None`: they name none.
+pub(super) fn to_upstream(terms: &Terms, target: String) -> Option<Onward> {
+    let mut origins = terms.upstream.iter().map(|upstream| Origin {
+        reach: terms.upstream_reach.clone(),
+        ..Origin::new(upstream.tls, upstream.host.clone(), upstream.port)
+    });
+    let onward = Onward::new(origins.next()?, target);
+    Some(Onward {
+        spare: origins.collect(),
+        ..onward
+    })
 }
 
 impl Row {
@@ -183,32 +224,14 @@ impl Door for Gateway {
         }
         let rules = self.0.load();
         let target = target(request)?;
-        let peer = context.client_addr.ip();
-        let terms = rules.terms(request, &target, peer)?;
-        let mut origins = terms.upstream.iter().map(|upstream| Origin {
-            reach: terms.upstream_reach.clone(),
-            ..Origin::new(upstream.tls, upstream.host.clone(), upstream.port)
-        });
-        let Some(origin) = origins.next() else {
-            return Err(Problem::bad_request(
+        let terms = rules.terms(request, &target, context.client_addr.ip())?;
+        let onward = to_upstream(&terms, target).ok_or_else(|| {
+            Problem::bad_request(
                 "nothing says where this connection goes: there is no x-wsproxy-upstream header field, and no route \
-                 that matches",
-            ));
-        };
-        let mut onward = Onward {
-            spare: origins.collect(),
-            ..Onward::new(origin, target)
-        };
-        let hidden = rules.secret.as_ref().map(|(name, _)| name.as_str());
-        onward.client = rules.client(request, peer);
-        onward.removed = not_passed_on(request, hidden);
-        let trusted = rules.trusts(peer);
-        if rules.forwarded {
-            onward.set = forwarded(request, context, trusted);
-        }
-        onward.forwarded_for = Some(forwarded_for(request, context, trusted));
-        onward.terms = Some(Arc::new(terms));
-        Ok(Route::Server(onward))
+                 that matches and has an upstream",
+            )
+        })?;
+        Ok(Route::Server(rules.apply(terms, onward, request, context)))
     }
 }
 

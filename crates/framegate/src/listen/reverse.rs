@@ -1,7 +1,12 @@
-//! The door in front of one server: every request goes there.
+//! The door in front of one server: every request goes there, but for WebSockets that a route takes elsewhere.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use wire::http::RequestHead;
+use wire::upgrade;
 
+use super::gateway::{Rules, to_upstream};
 use super::regular::Absolute;
 use crate::config::Upstream;
 use crate::http::{Context, Door, Onward, Origin, Problem, Route};
@@ -10,24 +15,26 @@ use crate::http::{Context, Door, Onward, Origin, Problem, Route};
 pub(super) struct Reverse {
     server: Upstream,
     authority: String,
+    rules: Arc<ArcSwap<Rules>>,
 }
 
 impl Reverse {
-    pub(super) fn new(server: Upstream) -> Self {
+    pub(super) fn new(server: Upstream, rules: Arc<ArcSwap<Rules>>) -> Self {
         Self {
             authority: server.authority(),
             server,
+            rules,
         }
     }
 
     /// Where all requests go.
-    pub(super) fn origin(&self) -> Origin {
-        Origin::new(self.server.tls, self.server.host.clone(), self.server.port)
+    pub(super) fn origin(server: &Upstream) -> Origin {
+        Origin::new(server.tls, server.host.clone(), server.port)
     }
 }
 
 impl Door for Reverse {
-    fn route(&self, request: &RequestHead, _: &Context) -> Result<Route, Problem> {
+    fn route(&self, request: &RequestHead, context: &Context) -> Result<Route, Problem> {
         if request.method() == "CONNECT" {
             return Err(Problem::new(
                 405,
@@ -39,16 +46,35 @@ impl Door for Reverse {
         // A server has to take absolute-form too (RFC 9112 §3.2.2).
         let absolute = Absolute::parse(target).map(|absolute| absolute.path);
         let path = absolute.as_deref().unwrap_or(target);
-        let prefix = &self.server.path;
-        let target = match path.as_bytes().first() {
-            Some(b'/') => format!("{prefix}{path}"),
+        let path = match path.as_bytes().first() {
+            Some(b'/') => path.to_owned(),
             Some(b'*') if path == "*" => path.to_owned(),
-            Some(b'?') | None => format!("{prefix}/{path}"),
+            Some(b'?') | None => format!("/{path}"),
             _ => return Err(Problem::bad_request(format!("{target:?} is not a path"))),
         };
-        Ok(Route::Server(Onward {
+        let target = match path.as_str() {
+            "*" => path.clone(),
+            path => format!("{}{path}", self.server.path),
+        };
+        let to_server = Onward {
             host: Some(self.authority.clone()),
-            ..Onward::new(self.origin(), target)
+            ..Onward::new(Self::origin(&self.server), target)
+        };
+        let rules = self.rules.load();
+        let terms = match upgrade::Request::of(request) {
+            upgrade::Request::NotUpgrade => None,
+            _ => rules.routed(request, &path)?,
+        };
+        Ok(Route::Server(match terms {
+            Some(terms) => {
+                let onward = to_upstream(&terms, path).unwrap_or(to_server);
+                rules.apply(terms, onward, request, context)
+            }
+            None => Onward {
+                client: rules.client(request, context.client_addr.ip()),
+                removed: rules.secret_field().map(str::to_owned).into_iter().collect(),
+                ..to_server
+            },
         }))
     }
 }

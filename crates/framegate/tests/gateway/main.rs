@@ -9,6 +9,7 @@ mod onward;
 #[allow(dead_code)] // the tests of `relay` use more of it
 #[path = "../relay/peers.rs"]
 mod peers;
+mod reverse;
 mod routes;
 mod scene;
 #[allow(dead_code)] // the tests of `run` use more of it

@@ -203,3 +203,16 @@ fn verdicts_are_kept_only_where_that_is_asked_for() {
         assert_eq!(hook.asked().len(), expected, "{entries} kept");
     }
 }
+
+#[test]
+fn a_route_of_a_reverse_door_has_hooks_too() {
+    let hook = Hook::new(|asked| status(if asked.body == b"bad" { 403 } else { 200 }));
+    let route = format!("routes=[{{path=\"/\", send_hook=\"{}\"}}]", hook.url());
+    let stage = crate::peers::Stage::new(&[&route, "hook.timeout_ms=10000"]);
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"hello");
+    server.hears(TEXT, b"hello");
+    client.send(TEXT, b"bad");
+    assert_eq!(both_are_closed(&mut client, &mut server, 1008), "blocked by policy");
+    assert_eq!(hook.asked().len(), 2);
+}

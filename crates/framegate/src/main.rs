@@ -7,6 +7,12 @@ use framegate::config::cli::{Cli, Command, ConfigCommand, Global};
 use framegate::config::{self, Loaded};
 use framegate::control::cli;
 use framegate::control::exit::ExitError;
+use mimalloc::MiMalloc;
+
+/// A message that is judged is a dozen small allocations that live for a moment, on one thread each. glibc's allocator
+/// made a fifth of the instructions of a message with a hook; this one makes a tenth of that.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let (global, command) = match Cli::read(std::env::args_os()) {

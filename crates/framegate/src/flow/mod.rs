@@ -11,6 +11,7 @@ mod words;
 pub use decision::Decision;
 pub use message::{Fate, Kind, Message, Metadata, Payload};
 pub use time::Timestamp;
+pub(crate) use time::{millis, millis_at};
 pub use wire::{Direction, Peer};
 pub use words::Word;
 

@@ -157,7 +157,7 @@ impl Drop for Seat {
         let mut known = self.sources.lock();
         if let Some(source) = known.sources.get_mut(&self.key) {
             source.open = source.open.saturating_sub(1);
-            source.left_at = crate::relay::millis();
+            source.left_at = crate::flow::millis();
         }
     }
 }

@@ -6,9 +6,8 @@ use wire::frame::Opcode;
 use wire::session::{Entry, Fate, Inspect, Refused, Ticket, Verdict};
 
 use super::live::{Given, Order, Wanted};
-use super::millis;
 use super::websocket::Conversation;
-use crate::flow::{Decision, Direction, Timestamp};
+use crate::flow::{Decision, Direction, Timestamp, millis};
 
 /// Who sent what was injected, as the record says it.
 const INJECT: &str = "inject";

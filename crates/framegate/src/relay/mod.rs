@@ -15,7 +15,6 @@ mod websocket;
 mod tunnel;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
@@ -58,10 +57,4 @@ const READ_BYTES: usize = 128 << 10;
 
 thread_local! {
     static READ: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
-}
-
-/// Milliseconds since the first call in this process: a clock that never goes back.
-pub(crate) fn millis() -> u64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }

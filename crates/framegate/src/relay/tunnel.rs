@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Leg as Side, Policy, READ, leg::Leg, millis};
-use crate::flow::{Direction, Ending, State, Timestamp};
+use super::{Leg as Side, Policy, READ, leg::Leg};
+use crate::flow::{Direction, Ending, State, Timestamp, millis};
 use crate::record::FlowTap;
 
 /// Passes bytes on until both streams have ended, one of them broke, or `limits.idle_ms` has passed without a byte;

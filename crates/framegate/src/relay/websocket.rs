@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use tokio::time::Sleep;
@@ -17,9 +17,9 @@ use super::ending::ending;
 use super::live::Orders;
 use super::rejudging::Rejudged;
 use super::terms::config;
-use super::{Leg as Side, Policy, READ, leg::Leg, millis};
+use super::{Leg as Side, Policy, READ, leg::Leg};
 use crate::config::Limits;
-use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp};
+use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp, millis, millis_at};
 use crate::inspect::{Chain, Judges};
 use crate::limit::{Limit, Seat};
 use crate::record::FlowTap;
@@ -357,18 +357,19 @@ impl Conversation {
     fn keep_time(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ticked = false;
         while let Some(deadline) = self.session.deadline() {
-            let now = millis();
+            let at = Instant::now();
+            let now = millis_at(at);
             if now >= deadline {
                 (self.sleep, ticked) = (None, true);
                 self.session.tick(now, &mut self.out);
                 self.perform(cx, &[]);
                 continue;
             }
-            let rest = Duration::from_millis(deadline - now);
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(rest)));
-            if sleep.deadline() > tokio::time::Instant::now() + rest {
+            let at = tokio::time::Instant::from_std(at) + Duration::from_millis(deadline - now);
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            if sleep.deadline() > at {
                 // The deadline has come nearer: a Close has begun the end.
-                sleep.as_mut().reset(tokio::time::Instant::now() + rest);
+                sleep.as_mut().reset(at);
             }
             if sleep.as_mut().poll(cx).is_pending() {
                 break;

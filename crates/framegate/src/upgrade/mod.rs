@@ -17,7 +17,7 @@ use wire::upgrade::WebSocketRequest;
 use extensions::Extensions;
 
 use crate::config::Terms;
-use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp};
+use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp, millis};
 use crate::http::{
     AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
@@ -25,7 +25,7 @@ use crate::http::{
 use crate::inspect::{Handshake, Hooked};
 use crate::limit::{self, Crowded, Limit, Seat};
 use crate::record::{FlowTap, HttpMessage};
-use crate::relay::{Leg, WebSocket, millis};
+use crate::relay::{Leg, WebSocket};
 use crate::telemetry::{self, By, Class};
 
 /// A WebSocket that both peers have agreed to.

@@ -17,7 +17,7 @@ use super::link::{Link, Made, Trouble, connect, poll_piece};
 use super::pool::{self, Place, Slot, Use};
 use super::request::{Message, Template};
 use crate::config;
-use crate::flow::Direction;
+use crate::flow::{Direction, millis, millis_at};
 use crate::telemetry;
 
 /// The first pause before a request is made again; each is twice as long as the one before.
@@ -61,7 +61,7 @@ impl Asker {
             Err(why) => return deliver(Outcome::Failed(Failure::Protocol(why.clone()))),
         };
         let began = Instant::now();
-        let Some(permit) = self.breaker.permit(now()) else {
+        let Some(permit) = self.breaker.permit(millis_at(began)) else {
             return deliver(Outcome::Failed(Failure::Breaker));
         };
         telemetry::counts().hook_requests.one(self.direction);
@@ -83,7 +83,7 @@ impl Asker {
             }
         };
         let turn = match &outcome {
-            Outcome::Failed(_) => permit.failed(now(), self.settings.breaker_failures, self.settings.breaker_ms),
+            Outcome::Failed(_) => permit.failed(millis(), self.settings.breaker_failures, self.settings.breaker_ms),
             _ => permit.answered(),
         };
         self.tell(turn, &outcome);
@@ -300,10 +300,4 @@ impl Rest {
             self.lane.keep().await;
         }
     }
-}
-
-/// Milliseconds of a clock that never goes back, the same on all threads.
-fn now() -> u64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -212,7 +212,8 @@ impl Webhook {
                 waker.wake();
             }
         });
-        tokio::task::spawn_local(asking)
+        // It is large, and a task's future is moved several times before it runs.
+        tokio::task::spawn_local(Box::pin(asking))
     }
 
     /// Lets the message go and asks all the same.

@@ -168,15 +168,16 @@ impl Pool {
         }
         let next = self.waiting.pop_front();
         if next.is_none() {
+            let now = Instant::now();
             match link.take() {
                 Some(mut link) => {
-                    link.idle_since = Instant::now();
+                    link.idle_since = now;
                     self.idle.push_back((Arc::clone(place), link));
                 }
                 None => self.open -= 1,
             }
             while let Some((_, oldest)) = self.idle.front()
-                && oldest.idle_since.elapsed() > IDLE_MAX
+                && now.saturating_duration_since(oldest.idle_since) > IDLE_MAX
             {
                 self.idle.pop_front();
                 self.open -= 1;

@@ -42,7 +42,7 @@ const UNFIT: &AsciiSet = &CONTROLS
     .add(b'\\');
 
 /// So many fields a message adds at the most.
-const FIELDS_MAX: usize = 12;
+const FIELDS_MAX: usize = 10;
 
 /// The key of `hook.signing_key`.
 #[derive(Clone)]
@@ -59,9 +59,9 @@ pub(super) struct Template {
     /// With `Host` in front, which HTTP/2 does not have.
     headers: HeaderMap,
     events: bool,
-    source: HeaderValue,
     signing: Option<Arc<SigningKey>>,
-    nonce: u64,
+    /// What ends every message's name, so that none of another process has the same.
+    nonce: String,
 }
 
 /// What a request adds about its message.
@@ -153,11 +153,15 @@ impl Template {
             headers.remove(name);
         }
         headers.extend(own);
-        // With room for what messages add, so that none has to make it.
-        let mut with_host = HeaderMap::with_capacity(headers.len() + FIELDS_MAX + 1);
+        let mut with_host = HeaderMap::with_capacity(headers.len() + 3);
         with_host.insert(HOST, host.clone());
         with_host.extend(headers);
-        let source = route.map_or_else(|| "/framegate".to_owned(), |route| format!("/framegate/{route}"));
+        if settings.cloud_events {
+            let source = route.map_or_else(|| "/framegate".to_owned(), |route| format!("/framegate/{route}"));
+            let source = HeaderValue::from_str(&source).unwrap_or(HeaderValue::from_static("/framegate"));
+            with_host.insert("ce-source", source);
+            with_host.insert("ce-specversion", HeaderValue::from_static("1.0"));
+        }
         let authority = host
             .to_str()
             .ok()
@@ -173,9 +177,8 @@ impl Template {
             whole: whole.build().map_err(|_| wrong("the hook's URL"))?,
             headers: with_host,
             events: settings.cloud_events,
-            source: HeaderValue::from_str(&source).unwrap_or(HeaderValue::from_static("/framegate")),
             signing,
-            nonce: handshake.nonce,
+            nonce: format!("/{:016x}", handshake.nonce),
         })
     }
 
@@ -198,30 +201,26 @@ impl Template {
             return Message { body, fields };
         }
         // Flows have names that last only where they are on record.
-        let id = format!("{}/{}/{:016x}", about.flow, about.sequence, self.nonce);
-        let mut put = |name: &'static str, value: String| {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                fields.push((HeaderName::from_static(name), value));
-            }
-        };
+        let mut id = String::with_capacity(48);
+        id.push_str(itoa::Buffer::new().format(about.flow));
+        id.push('/');
+        id.push_str(itoa::Buffer::new().format(about.sequence));
+        id.push_str(&self.nonce);
+        let mut put = |name: &'static str, value: HeaderValue| fields.push((HeaderName::from_static(name), value));
+        let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         if let Some(key) = &self.signing {
             let seconds = (Timestamp::now().0 / 1_000_000).to_string();
-            put("webhook-signature", key.sign(&id, &seconds, &body.bytes));
-            put("webhook-timestamp", seconds);
-            put("webhook-id", id.clone());
+            put("webhook-signature", text(&key.sign(&id, &seconds, &body.bytes)));
+            put("webhook-timestamp", text(&seconds));
+            put("webhook-id", text(&id));
         }
         if self.events {
-            put("ce-id", id);
-            put("ce-time", at.rfc3339());
-            put("ce-sequence", about.sequence.to_string());
+            put("ce-id", text(&id));
+            put("ce-time", text(&at.rfc3339()));
+            put("ce-sequence", about.sequence.into());
             if about.flow != 0 {
-                put("ce-flow", about.flow.to_string());
+                put("ce-flow", about.flow.into());
             }
-            let mut put = |name: &'static str, value| {
-                fields.push((HeaderName::from_static(name), value));
-            };
-            put("ce-specversion", HeaderValue::from_static("1.0"));
-            put("ce-source", self.source.clone());
             put("ce-direction", HeaderValue::from_static(word(about.direction)));
             let kind = match kind(about.opcode) {
                 "binary" => "framegate.message.binary",
@@ -236,15 +235,19 @@ impl Template {
     pub(super) fn request(&self, message: &Message, multiplexed: bool) -> Asked {
         let mut request = Request::new(Full::new(Bytes::clone(&message.body.bytes)));
         *request.method_mut() = self.method.clone();
-        let mut headers = self.headers.clone();
+        // A clone would have no room for what the message adds.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + message.fields.len());
+        for (name, value) in &self.headers {
+            headers.append(name.clone(), value.clone());
+        }
+        for (name, value) in &message.fields {
+            headers.insert(name.clone(), value.clone());
+        }
         if multiplexed {
             *request.uri_mut() = self.whole.clone();
             headers.remove(HOST);
         } else {
             *request.uri_mut() = self.target.clone();
-        }
-        for (name, value) in &message.fields {
-            headers.insert(name.clone(), value.clone());
         }
         *request.headers_mut() = headers;
         request

@@ -89,6 +89,13 @@ def test_a_body_without_a_type(firewall: Waf, examine: Callable[..., Report]) ->
         report.says(f"send attack in {shape}", "fail", "200, it goes on", 'Set hook.body = "waf"')
 
 
+def test_a_message_within_an_object(firewall: Waf, examine: Callable[..., Report]) -> None:
+    report = examine(firewall, "hook.body=json", exits=1)
+    report.says("send harmless text", "ok", "200, it goes on")
+    report.says("send attack in text", "ok", "403, blocked")
+    report.says("send attack in JSON", "fail", "200, it goes on", 'hook.body = "waf" sends it itself')
+
+
 def test_a_body_without_a_type_to_an_address(firewall: Waf, examine: Callable[..., Report]) -> None:
     """Together the two are too much for the rules, whatever is said."""
     report = examine(firewall, "hook.body=raw", "hook.target=url", exits=1)
@@ -161,5 +168,5 @@ def test_a_firewall_that_is_stopped(tmp_path: Path, examine: Callable[..., Repor
     firewall.process.end()
     report = examine(firewall, "hook.timeout_ms=500", exits=1)
     closed = 'hook.fail = "closed"'
-    report.says("send harmless text", "fail", "Connection refused", "is it running", closed)
+    report.says("send harmless text", "fail", "Connection refused", "look whether it is running", closed)
     assert "send attack in text" not in report.checks

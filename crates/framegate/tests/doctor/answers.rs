@@ -179,7 +179,7 @@ fn a_harmless_message_that_is_refused_has_usual_reasons() {
         ),
         (403, "POST", "", "its audit log names the rule"),
         (400, "POST", "", "could not read the request"),
-        (400, "POST", "", "its port is one for https://"),
+        (400, "POST", "", "the port is one for https://"),
         (401, "POST", "", "send_hook_headers"),
         (
             404,

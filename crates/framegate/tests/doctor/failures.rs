@@ -29,7 +29,7 @@ fn nobody_listens() {
         FIRST,
         "fail",
         "no connection: Connection refused",
-        "is it running, and does it listen there?",
+        "look whether it is running, and listens there",
     );
     report.has(FIRST, "fail", "", "ends its conversation (hook.fail = \"closed\")");
     assert_eq!(report.names(), ["send hook", FIRST]);
@@ -76,10 +76,15 @@ fn its_certificate_is_for_somebody_else() {
 
 #[test]
 fn its_port_speaks_no_tls() {
-    let plain = Hook::new(|_| status(200));
-    let report = doctor(&format!("https://{}/", plain.addr), &[]);
+    let (addr, _) = hook(Version::HTTP_11, None, blocks);
+    let report = doctor(&format!("https://{addr}/"), &[]);
     assert_eq!(report.code, Some(1));
-    report.has(FIRST, "fail", "no TLS: ", "the URL begins with http://");
+    report.has(
+        FIRST,
+        "fail",
+        "no TLS: ",
+        "where a port speaks no TLS, the URL begins with http://",
+    );
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn http_2_is_spoken_as_the_settings_say() {
     let (addr, _) = hook(Version::HTTP_11, None, blocks);
     let report = doctor(&format!("http://{addr}/"), &["hook.http=2", "hook.timeout_ms=300"]);
     assert_eq!(report.code, Some(1));
-    report.has(FIRST, "fail", "no connection", "does it speak HTTP/2");
+    report.has(FIRST, "fail", "no connection", "speaks HTTP/2");
 }
 
 #[test]
@@ -113,7 +118,7 @@ fn it_does_not_answer_in_time() {
 fn it_is_no_http_server() {
     let hook = Hook::new(|_| Does::Ends(b"SSH-2.0-OpenSSH\r\n".to_vec()));
     let report = doctor(&hook.url(), &[]);
-    report.has(FIRST, "fail", "its answer is none", "no HTTP server");
+    report.has(FIRST, "fail", "its answer is none", "or the port is one for https://");
 }
 
 #[test]

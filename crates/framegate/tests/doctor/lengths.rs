@@ -106,7 +106,7 @@ fn a_firewall_that_looks_at_the_beginning_alone_is_found() {
     report.has(
         BEHIND,
         "fail",
-        "at their end as a form: 200, it goes on",
+        "with an attack at their end, as a form: 200, it goes on",
         "SecRequestBodyLimitAction ProcessPartial",
     );
     assert_eq!(doctor(&hook.url(), &["hook.body_bytes_max=8192"]).code, Some(0));

@@ -50,14 +50,14 @@ impl Case<'_> {
             ),
             Failure::NoHost(_) => "correct the host in the URL, or what this machine asks for names".to_owned(),
             Failure::Connect(_) if hook.http == HookHttp::Http2 => {
-                "is it running, does it listen there, and does it speak HTTP/2, as hook.http = \"2\" has it?".to_owned()
+                "look whether it is running, listens there, and speaks HTTP/2 (hook.http = \"2\")".to_owned()
             }
-            Failure::Connect(_) => "is it running, and does it listen there?".to_owned(),
+            Failure::Connect(_) => "look whether it is running, and listens there".to_owned(),
             Failure::Tls(reason, _) => tls(*reason).to_owned(),
             Failure::Protocol(why) if why.contains("x-framegate-") => {
                 "an x-framegate-action is drop or replace, once, or it is left out".to_owned()
             }
-            Failure::Protocol(_) => "what listens there is no HTTP server, or breaks off".to_owned(),
+            Failure::Protocol(_) => format!("what listens there is no HTTP server, or breaks off{}", self.or_tls()),
             Failure::Status(status) => self.status(*status),
             Failure::Reach(_) => {
                 "a hook that x-wsproxy-inboundhook names has to be admitted there; that of a route may be anywhere"
@@ -65,6 +65,15 @@ impl Case<'_> {
             }
             Failure::OwnDoor(_) => "the URL has to lead to the firewall".to_owned(),
             Failure::Breaker => String::new(),
+        }
+    }
+
+    /// For what an HTTPS port may have said to plain HTTP.
+    pub(super) fn or_tls(&self) -> &'static str {
+        let hook = self.asked.terms.hook(self.asked.direction);
+        match hook.is_some_and(|hook| hook.url.tls) {
+            true => "",
+            false => "; or the port is one for https://",
         }
     }
 
@@ -88,9 +97,7 @@ fn tls(reason: Reason) -> &'static str {
             "put a name into the URL that the certificate has, or list the host in tls.insecure_hosts to verify nothing"
         }
         Reason::Expired => "renew its certificate, and look at the clocks of both machines",
-        Reason::Protocol | Reason::Interrupted => {
-            "does that port speak TLS? If it does not, the URL begins with http://"
-        }
+        Reason::Protocol | Reason::Interrupted => "where a port speaks no TLS, the URL begins with http://",
         Reason::NoCommonProtocol => "hook.http says which HTTP it has to speak",
         _ => "look at its certificate",
     }

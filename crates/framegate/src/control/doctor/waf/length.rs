@@ -105,7 +105,7 @@ impl Case<'_> {
 
     fn attack_behind(&self, reply: &Reply) -> Check {
         let name = "attack behind it";
-        let seen = seen(&format!("{} with {ATTACK:?} at their end", sent(reply)), reply);
+        let seen = seen(&format!("{} with an attack at their end,", sent(reply)), reply);
         match &reply.outcome {
             Outcome::Failed(failure) => Check::warn(name, seen).advise(self.after(failure)),
             Outcome::Pass(_) => Check::fail(name, seen).advise(

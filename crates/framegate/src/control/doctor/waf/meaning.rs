@@ -42,7 +42,7 @@ pub(super) fn seen(what: &str, reply: &Reply) -> String {
 impl Case<'_> {
     /// A message that has to go on.
     pub(super) fn harmless(&self, name: &str, text: &str, reply: &Reply) -> Check {
-        let seen = seen(&format!("{text:?}"), reply);
+        let seen = seen(&quoted(text), reply);
         match &reply.outcome {
             Outcome::Pass(_) => Check::ok(name, seen),
             Outcome::Replace { .. } => Check::warn(name, seen).advise("the hook changes what is harmless"),
@@ -84,16 +84,11 @@ impl Case<'_> {
     }
 
     fn unreadable(&self, reply: &Reply) -> String {
-        if reply.content_type.is_none() {
-            return format!("it could not read the request: {}", no_type());
-        }
-        let tls = self
-            .asked
-            .terms
-            .hook(self.asked.direction)
-            .is_some_and(|hook| hook.url.tls);
-        let or = if tls { "" } else { ", or its port is one for https://" };
-        format!("it could not read the request: its error log says why (rule 200002: the body breaks its type){or}")
+        let why = match reply.content_type {
+            None => no_type(),
+            Some(_) => "its error log says why (rule 200002: the body breaks its type)".to_owned(),
+        };
+        format!("it could not read the request: {why}{}", self.or_tls())
     }
 
     /// The usual reasons of rules that know nothing against the message itself.
@@ -142,8 +137,15 @@ impl Case<'_> {
     pub(super) fn attack_in_json(&self, replies: &Replies) -> Check {
         let (attack, harmless) = (&replies.attack_json, &replies.harmless_json);
         let other = is_stopped(&replies.attack.outcome) && goes_on(&replies.harmless.outcome);
-        let advice = "it stops the attack in a form: it does not read JSON as such. Rule 200001 of modsecurity.conf has to give it \
-                      to its reader (ctl:requestBodyProcessor=JSON)";
+        let advice = match self.settings.hook.body {
+            HookBody::Json => {
+                "within the object the message is a string, and its escapes stay as they are: hook.body = \"waf\" sends it itself"
+            }
+            HookBody::Raw | HookBody::Waf => {
+                "it stops the attack in text: it does not read JSON as such. Rule 200001 of modsecurity.conf has to give it to its \
+                 reader (ctl:requestBodyProcessor=JSON)"
+            }
+        };
         self.attack(
             "attack in JSON",
             ATTACK_JSON,
@@ -164,7 +166,7 @@ impl Case<'_> {
         other: Option<&str>,
         replies: &Replies,
     ) -> Check {
-        let seen = seen(&format!("{text:?}"), attack);
+        let seen = seen(&quoted(text), attack);
         match &attack.outcome {
             outcome if is_stopped(outcome) && is_stopped(&harmless.outcome) => {
                 Check::warn(name, seen).advise("so is the harmless one: that says nothing of its rules")
@@ -210,6 +212,14 @@ impl Case<'_> {
          are not included (Include …/rules/*.conf), may not see bodies (SecRequestBodyAccess), or its location answers before \
          them (return 200 instead of proxy_pass)"
             .to_owned()
+    }
+}
+
+/// A text between quotes; JSON has its own.
+fn quoted(text: &str) -> String {
+    match text.starts_with('{') {
+        true => text.to_owned(),
+        false => format!("\"{text}\""),
     }
 }
 

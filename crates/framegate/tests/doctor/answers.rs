@@ -53,7 +53,7 @@ fn what_is_asked_is_what_a_connection_would_ask() {
     }
     assert_eq!(asked[0].body, b"payload=Hello%20there%2C%20how%20are%20you%3F");
     assert_eq!(asked[2].body, br#"{"text":"Hello there, how are you?"}"#);
-    assert!(asked[3].body.starts_with(br#"{"text":"\u003cscript"#));
+    assert!(asked[3].body.starts_with(br#"{"text":"x\u0027 \u006fr"#));
     assert_eq!(
         asked[4..].iter().map(|asked| asked.body.len()).collect::<Vec<_>>(),
         [131_072; 2]
@@ -316,8 +316,10 @@ fn a_hook_of_ones_own_is_asked_in_its_own_form() {
     // It knows nothing of firewalls: an object with a body.
     let hook = Hook::new(|asked| {
         let object: serde_json::Value = serde_json::from_slice(&asked.body).unwrap();
-        let text = object["body"].as_str().unwrap().replace("\\u003c", "<");
-        status(if text.contains("<script") { 403 } else { 200 })
+        let said = object["body"].as_str().unwrap();
+        let said = serde_json::from_str(said).unwrap_or(serde_json::json!({ "text": said }));
+        let text = said["text"].as_str().unwrap().to_lowercase();
+        status(if text.contains("' or '") { 403 } else { 200 })
     });
     let report = doctor(&hook.url(), &["hook.body=json", "hook.body_bytes_max=5000"]);
     assert_eq!(report.code, Some(0), "{}", report.out);

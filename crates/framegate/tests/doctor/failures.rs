@@ -12,7 +12,7 @@ use crate::served::{certificate, hook};
 const FIRST: &str = "send harmless text";
 
 fn blocks(spoken: Version, version: Version, body: &[u8]) -> u16 {
-    let attack = body.windows(6).any(|part| part == b"script");
+    let attack = body.windows(6).any(|part| part == b"script" || part == b"\\u006f");
     match spoken == version {
         false => 418,
         true if attack => 403,

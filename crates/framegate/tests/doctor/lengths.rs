@@ -97,8 +97,9 @@ fn where_failures_go_on_a_long_message_is_a_way_around() {
 #[test]
 fn a_firewall_that_looks_at_the_beginning_alone_is_found() {
     let hook = Hook::new(|asked| {
-        let seen = String::from_utf8_lossy(&asked.body[..asked.body.len().min(8192)]).into_owned();
-        status(if seen.contains("script") { 403 } else { 200 })
+        let mut beginning = asked.clone();
+        beginning.body.truncate(8192);
+        status(if is_attack(&beginning) { 403 } else { 200 })
     });
     let report = doctor(&hook.url(), &[]);
     assert_eq!(report.code, Some(1));

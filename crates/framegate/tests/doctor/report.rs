@@ -66,7 +66,7 @@ impl Report {
 /// Whether a question is about one of the doctor's attacks.
 pub(crate) fn is_attack(asked: &Asked) -> bool {
     let body = String::from_utf8_lossy(&asked.body);
-    body.contains("cscript") || body.contains("3Cscript") || body.contains("<script")
+    body.contains("script") || body.contains("\\u006fr")
 }
 
 pub(crate) fn is_json(asked: &Asked) -> bool {

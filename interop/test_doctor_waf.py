@@ -1,5 +1,5 @@
-"""`framegate doctor waf` before a real web application firewall: that of the example as it stands, and with the faults that
-people make with it.
+"""`framegate doctor waf` before a real web application firewall: that of the example as it stands, and with the faults
+that people make with it.
 """
 
 import json
@@ -134,8 +134,9 @@ def test_a_location_that_answers_before_the_rules(
 
 
 def test_a_page_of_status_200(changed: Callable[[str, str, str], Waf], examine: Callable[..., Report]) -> None:
-    page = 'error_page 403 =200 /blocked; location = /blocked { internal; default_type text/html; return 200 "<html>no</html>"; }'
-    report = examine(changed("nginx.conf", "modsecurity on;", f"modsecurity on; {page}"), exits=1)
+    page = 'location = /blocked { internal; default_type text/html; return 200 "<html>no</html>"; }'
+    told = f"modsecurity on; error_page 403 =200 /blocked; {page}"
+    report = examine(changed("nginx.conf", "modsecurity on;", told), exits=1)
     report.says("send attack in text", "fail", "200 with a page of HTML", "error_page 403 =200")
 
 

@@ -191,7 +191,7 @@ fn a_harmless_message_that_is_refused_has_usual_reasons() {
         (405, "PUT", "", "it takes no PUT at /room"),
         (413, "POST", "", "client_max_body_size"),
         (415, "POST", "", "does not take the Content-Type"),
-        (302, "POST", "", "for logging in"),
+        (302, "POST", "", "no page for logging in"),
         (206, "POST", "", "only 200 to 204"),
     ];
     for (code, method, setting, reason) in cases {

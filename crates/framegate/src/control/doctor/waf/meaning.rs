@@ -75,8 +75,8 @@ impl Case<'_> {
             415 if reply.content_type.is_none() => no_type(),
             415 => "it does not take the Content-Type: look at hook.body".to_owned(),
             300..=399 => {
-                "a redirection is not followed: to a page for logging in the hook must not lead, and to https:// its \
-                          URL has to say so"
+                "a redirection is not followed: the hook must lead to no page for logging in, and its URL says https:// \
+                 itself where that is meant"
                     .to_owned()
             }
             _ => "only 200 to 204 let a message go on".to_owned(),
@@ -100,7 +100,7 @@ impl Case<'_> {
         if self.manner.method != "POST" {
             let method = &self.manner.method;
             reasons.push(format!(
-                "the method is {method} (911100, and 920170 for one without a body): POST is what rules expect"
+                "the method is {method} (911100, 920170 for GET and HEAD): POST is what rules expect"
             ));
         }
         if is_address(&self.manner.host) {

@@ -121,11 +121,15 @@ def verdict(status: int) -> str:
     return "pass" if status == 200 else "block"
 
 
-def start(directory: Path) -> Waf:
-    """Starts it on a copy of the example in which nothing but the ports is changed."""
+def start(directory: Path, changes: dict[str, tuple[str, str]] | None = None) -> Waf:
+    """Starts it on a copy of the example in which nothing but the ports is changed, and these texts by file."""
     place = directory / "waf"
     shutil.copytree(EXAMPLE, place)
     open_to_workers(place)
+    for name, (text, other) in (changes or {}).items():
+        whole = (place / name).read_text()
+        assert whole.count(text) == 1, f"{name} has {text!r} {whole.count(text)} times"
+        (place / name).write_text(whole.replace(text, other))
     ports = free_ports()
     for path in (*place.glob("*.conf"), *place.glob("*.toml")):
         path.write_text(ADDRESS.sub(lambda found: f"127.0.0.1:{ports[int(found[1])]}", path.read_text()))

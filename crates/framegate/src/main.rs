@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use framegate::config::cli::{Cli, Command, ConfigCommand, Global};
+use framegate::config::cli::{Cli, Command, ConfigCommand, DoctorSubject, Global};
 use framegate::config::{self, Loaded};
-use framegate::control::cli;
 use framegate::control::exit::ExitError;
+use framegate::control::{cli, doctor};
 use mimalloc::MiMalloc;
 
 /// A message that is judged is a dozen small allocations that live for a moment, on one thread each. glibc's allocator
@@ -37,7 +37,11 @@ fn dispatch(global: &Global, command: &Command) -> Result<(), ExitError> {
         Command::Ca { command } => framegate::control::ca::run(&data_dir(global)?, command, &mut io::stdout().lock()),
         Command::Doctor(args) => {
             let loaded = load(global, &args.sets)?;
-            framegate::control::doctor::run(&data_dir(global)?, &loaded, args.json, &mut io::stdout().lock())
+            let out = &mut io::stdout().lock();
+            match args.what {
+                None => doctor::run(&data_dir(global)?, &loaded, args.json, out),
+                Some(DoctorSubject::Waf) => doctor::waf::run(&loaded.settings, args, out),
+            }
         }
         Command::Flows(args) => cli::flows(&data_dir(global)?, args),
         Command::Messages(args) => cli::messages(&data_dir(global)?, args),

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use super::mode::{Mode, parse_addr};
+use super::terms::HookUrl;
 use crate::flow::FlowId;
 
 /// A WebSocket inspecting proxy: sees, records and may change every message.
@@ -353,12 +354,28 @@ pub enum CaCommand {
 /// `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct DoctorArgs {
+    /// Asks each hook about a harmless message and about an attack, and says what its answers mean
+    #[arg(value_name = "waf")]
+    pub what: Option<DoctorSubject>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
     /// Change one setting, as in limits.idle_ms=60000; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// With waf: ask this hook, as if x-wsproxy-inboundhook named it, and none of the routes; repeatable
+    #[arg(long = "hook", value_name = "URL", requires = "what", value_parser = str::parse::<HookUrl>)]
+    pub hooks: Vec<HookUrl>,
+    /// With waf: the URL that a client has asked for [default: host and path of the route]
+    #[arg(long, value_name = "URL", requires = "what", value_parser = client_url)]
+    pub url: Option<HookUrl>,
+}
+
+/// What the doctor can look at alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DoctorSubject {
+    /// The hooks.
+    Waf,
 }
 
 /// `config`.
@@ -384,87 +401,20 @@ pub struct ShowArgs {
     pub sets: Vec<String>,
 }
 
+/// The URL of a WebSocket, of which host, path and query matter.
+fn client_url(text: &str) -> Result<HookUrl, String> {
+    let http = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("ws") => format!("http://{rest}"),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("wss") => format!("https://{rest}"),
+        _ => text.to_owned(),
+    };
+    let wrong = "expected the URL of a WebSocket, such as wss://chat.example/room";
+    http.parse().map_err(|why| format!("{why}; {wrong}"))
+}
+
 fn flow_id(text: &str) -> Result<FlowId, String> {
     FlowId::parse(text).ok_or_else(|| "expected the number of a flow, as `framegate flows` lists it".to_owned())
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::{Cli, Command, ExportFormat, Global, RunArgs};
-
-    fn read(line: &str) -> Result<(Global, Command), clap::Error> {
-        Cli::read(std::iter::once("framegate").chain(line.split_whitespace()))
-    }
-
-    #[test]
-    fn the_definition_holds_together() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn without_a_command_it_runs() {
-        assert_eq!(read("").unwrap().1, Command::Run(RunArgs::default()));
-        assert_eq!(
-            read("--mode regular@:1").unwrap().1,
-            read("run --mode regular@:1").unwrap().1
-        );
-        let error = read("--mode regular@:1 flows").unwrap_err().to_string();
-        assert!(error.contains("behind the command"), "{error}");
-    }
-
-    #[test]
-    fn global_flags_stand_anywhere() {
-        let before = read("--data-dir d --config c flows --json").unwrap();
-        assert_eq!(before, read("flows --json --config c --data-dir d").unwrap());
-        assert_eq!(before.0.data_dir().unwrap(), std::path::Path::new("d"));
-        assert_eq!(read("--data-dir d").unwrap().1, Command::Run(RunArgs::default()));
-    }
-
-    #[test]
-    fn the_flags_of_run_are_settings() {
-        let line = "run --set limits.idle_ms=1 --mode regular@:1 --mode reverse:http://h/a,b\"'\\@:3 --control :2";
-        let Command::Run(run) = read(line).unwrap().1 else {
-            panic!("not run");
-        };
-        let loaded = crate::config::load(None, std::iter::empty(), &run.sets()).unwrap();
-        assert_eq!(loaded.settings.listen.modes, run.modes);
-        assert_eq!(Some(loaded.settings.listen.control), run.control);
-        assert_eq!(loaded.settings.limits.idle_ms, 1);
-    }
-
-    #[test]
-    fn what_is_not_in_this_version_is_said_to_be_so() {
-        for (line, says) in [
-            ("export --format pcapng", "pcapng is not in this version"),
-            ("run --mode socks5@:4000", "socks5@ADDR is not in this version"),
-            ("mcp", "unrecognized subcommand 'mcp'"),
-            ("messages seven", "number of a flow"),
-        ] {
-            let error = read(line).unwrap_err();
-            assert!(error.to_string().contains(says), "{line}: {error}");
-            assert_eq!(error.exit_code(), 2);
-        }
-    }
-
-    #[test]
-    fn the_query_commands_take_a_filter() {
-        let Command::Export(export) = read("export --format csv --output o f").unwrap().1 else {
-            panic!("not export");
-        };
-        assert_eq!(
-            (export.format, export.filter.as_deref()),
-            (ExportFormat::Csv, Some("f"))
-        );
-        for line in [
-            "flows f --limit 3",
-            "messages 1 f --json",
-            "tail f --json",
-            "search w f --json",
-        ] {
-            assert!(read(line).is_ok(), "{line}");
-        }
-    }
-}
+mod tests;

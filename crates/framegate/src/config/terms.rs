@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::mode::{ModeError, Upstream};
 use super::reach::Reach;
-use super::settings::{Gateway, RouteRow};
-use super::words::OnBinary;
+use super::settings::{Gateway, Hook, RouteRow};
+use super::words::{HookFail, OnBinary};
 use crate::flow::Direction;
 
 /// What goes for one connection.
@@ -131,6 +131,17 @@ impl Terms {
     #[must_use]
     pub fn hook(&self, direction: Direction) -> Option<&Arc<HookTerms>> {
         self.hooks[direction.index()].as_ref()
+    }
+}
+
+impl Hook {
+    /// What becomes of a message of that direction whose hook has failed.
+    #[must_use]
+    pub fn fail_of(&self, direction: Direction) -> HookFail {
+        match direction {
+            Direction::Send => self.fail,
+            Direction::Receive => self.fail_receive.unwrap_or(self.fail),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod order;
 mod peers;
 mod requests;
 mod scripted;
+mod served;
 mod smuggling;
 #[allow(dead_code)] // the tests of `run` use more of it
 #[path = "../run/stage.rs"]

@@ -2,6 +2,7 @@
 
 mod files;
 mod machine;
+pub mod waf;
 
 use std::fmt;
 use std::io::Write;
@@ -25,6 +26,8 @@ pub struct Check {
     pub seen: String,
     /// What to do about it, or what can be done next.
     pub advice: Option<String>,
+    /// The URL of the hook that it is about.
+    pub hook: Option<String>,
 }
 
 /// How the thing that was looked at is.
@@ -55,6 +58,7 @@ impl Check {
             status,
             seen: seen.into(),
             advice: None,
+            hook: None,
         }
     }
 
@@ -84,17 +88,25 @@ impl Check {
 /// # Errors
 /// [`ExitError::Silent`] if a check failed, and those of `out`.
 pub fn run(data_dir: &Path, loaded: &Loaded, json: bool, out: &mut dyn Write) -> Result<(), ExitError> {
-    let checks = checks(data_dir, loaded);
+    write(&checks(data_dir, loaded), json, out)
+}
+
+/// Writes one line a check.
+fn write(checks: &[Check], json: bool, out: &mut dyn Write) -> Result<(), ExitError> {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-    for check in &checks {
+    for check in checks {
         let Check {
             name,
             status,
             seen,
             advice,
+            hook,
         } = check;
         if json {
-            let object = json!({ "check": name, "status": status.to_string(), "seen": seen, "advice": advice });
+            let mut object = json!({ "check": name, "status": status.to_string(), "seen": seen, "advice": advice });
+            if let Some(hook) = hook {
+                object["hook"] = hook.as_str().into();
+            }
             writeln!(out, "{object}")?;
         } else {
             let advice = advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
@@ -133,6 +145,7 @@ pub fn checks(data_dir: &Path, loaded: &Loaded) -> Vec<Check> {
     checks.extend(machine::proxy_variables(&listen.modes, &config::proxy_variables()));
     checks.push(machine::clock(data_dir, now));
     checks.push(machine::open_files(loaded.settings.limits.connections_max));
+    checks.extend(waf::hint(&loaded.settings));
     checks
 }
 

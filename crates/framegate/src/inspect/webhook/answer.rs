@@ -1,6 +1,7 @@
 //! What a hook's answer says.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -9,34 +10,45 @@ use wire::frame::Opcode;
 use crate::config::HookBody;
 use crate::flow::{Direction, Word};
 use crate::telemetry::{self, HookFailure, HookVerdict};
+use crate::tls;
 
 /// What a hook has said of a message, or why it has not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
+    /// It goes on.
     Pass(u16),
+    /// It ends the conversation.
     Block(u16),
     /// A firewall could not read it.
     Uninspected(u16),
+    /// Another goes on in its place.
     Replace {
         status: u16,
         /// `None`: as it was.
         opcode: Option<Opcode>,
         payload: Bytes,
     },
+    /// It goes no further, and the conversation goes on.
     Drop(u16),
+    /// Nothing was said of it.
     Failed(Failure),
 }
 
 /// Why a hook has not said anything of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     Timeout,
+    /// Its name leads nowhere.
+    NoHost(String),
     Connect(String),
-    Tls(String),
+    Tls(tls::Reason, String),
     Protocol(String),
     Status(u16),
     Breaker,
+    /// It leads where a hook that a header field names may not be.
     Reach(String),
+    /// It leads to the proxy itself.
+    OwnDoor(SocketAddr),
 }
 
 /// What the head of an answer says.
@@ -114,12 +126,12 @@ impl Failure {
     fn label(&self) -> HookFailure {
         match self {
             Self::Timeout => HookFailure::Timeout,
-            Self::Connect(_) => HookFailure::Connect,
-            Self::Tls(_) => HookFailure::Tls,
+            Self::Connect(_) | Self::NoHost(_) => HookFailure::Connect,
+            Self::Tls(..) => HookFailure::Tls,
             Self::Protocol(_) => HookFailure::Protocol,
             Self::Status(_) => HookFailure::Status,
             Self::Breaker => HookFailure::Breaker,
-            Self::Reach(_) => HookFailure::Reach,
+            Self::Reach(_) | Self::OwnDoor(_) => HookFailure::Reach,
         }
     }
 
@@ -133,12 +145,13 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => f.write_str("it did not answer within hook.timeout_ms"),
-            Self::Connect(why) => write!(f, "no connection: {why}"),
-            Self::Tls(why) => write!(f, "no TLS: {why}"),
+            Self::Connect(why) | Self::NoHost(why) => write!(f, "no connection: {why}"),
+            Self::Tls(_, why) => write!(f, "no TLS: {why}"),
             Self::Protocol(why) => write!(f, "its answer is none: {why}"),
             Self::Status(status) => write!(f, "it answered {status}"),
             Self::Breaker => f.write_str("it has failed again and again"),
             Self::Reach(why) => f.write_str(why),
+            Self::OwnDoor(addr) => write!(f, "it leads to {addr}, a door of this proxy itself"),
         }
     }
 }

@@ -10,12 +10,14 @@ use bytes::{Bytes, BytesMut};
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 
+use super::Hooked;
 use super::answer::{Failure, Outcome, Said};
 use super::breaker::{Breaker, Turn};
 use super::hooks::Hooks;
 use super::link::{Link, Made, Trouble, connect, poll_piece};
 use super::pool::{self, Place, Slot, Use};
-use super::request::{Message, Template};
+use super::probe::Witness;
+use super::request::{Message, SigningKey, Template};
 use crate::config;
 use crate::flow::{Direction, millis, millis_at};
 use crate::telemetry;
@@ -39,6 +41,8 @@ pub(super) struct Asker {
     pub(super) message_bytes_max: u64,
     /// How the log names it.
     pub(super) name: String,
+    /// Whoever wants to know more of an answer than its verdict.
+    pub(super) witness: Option<Witness>,
 }
 
 /// The connection that an answer comes on.
@@ -54,6 +58,34 @@ struct Rest {
 }
 
 impl Asker {
+    /// Whoever asks about that direction's messages, if it has a hook.
+    pub(super) fn new(
+        hooked: &Hooked,
+        direction: Direction,
+        settings: &Arc<config::Hook>,
+        signing: Option<Arc<SigningKey>>,
+        message_bytes_max: u64,
+    ) -> Option<Self> {
+        let Hooked {
+            terms,
+            handshake,
+            hooks,
+        } = hooked;
+        let hook = terms.hook(direction)?;
+        let scheme = if hook.url.tls { "https" } else { "http" };
+        Some(Self {
+            hooks: Arc::clone(hooks),
+            place: Arc::new(Place::new(hook, settings.http)),
+            breaker: hooks.breaker(&hook.url),
+            settings: Arc::clone(settings),
+            direction,
+            template: Template::new(hook, terms.route.as_deref(), handshake, settings, signing),
+            message_bytes_max,
+            name: format!("{scheme}://{}", hook.url.authority()),
+            witness: None,
+        })
+    }
+
     /// Asks, and hands what came of it to `deliver` as soon as it is known.
     pub(super) async fn ask(self: Rc<Self>, message: Message, deliver: impl FnOnce(Outcome)) {
         let template = match &self.template {
@@ -112,7 +144,7 @@ impl Asker {
             _ => {}
         }
         match outcome {
-            Outcome::Failed(failure @ Failure::Reach(_)) if self.breaker.is_news() => {
+            Outcome::Failed(failure @ (Failure::Reach(_) | Failure::OwnDoor(_))) if self.breaker.is_news() => {
                 tracing::error!("the hook {name} cannot be asked: {failure}");
             }
             Outcome::Failed(failure) => tracing::debug!("the hook {name} has failed: {failure}"),
@@ -196,11 +228,15 @@ impl Asker {
     /// Hears an answer as far as its verdict needs.
     async fn hear(&self, mut lane: Lane, answer: Response<Incoming>) -> Result<(Outcome, Option<Rest>), Trouble> {
         let said = Said::of(answer.status().as_u16(), answer.headers(), self.settings.body);
+        let witness = self.witness.as_ref();
+        if let Some(witness) = witness {
+            witness.head(answer.headers());
+        }
         let mut body = answer.into_body();
         let outcome = match said {
             Said::Now(outcome) => return Ok((outcome, Some(Rest { lane, body }))),
             Said::Whole(outcome) => {
-                if lane.skip(&mut body).await? {
+                if lane.skip(&mut body, witness).await? {
                     lane.keep().await;
                 }
                 outcome
@@ -261,10 +297,13 @@ impl Lane {
     }
 
     /// Reads a body that says nothing. False: it is so long that its end does not matter.
-    async fn skip(&mut self, body: &mut Incoming) -> Result<bool, Trouble> {
+    async fn skip(&mut self, body: &mut Incoming, witness: Option<&Witness>) -> Result<bool, Trouble> {
         let mut read = 0;
         while let Some(piece) = self.piece(body).await? {
             read += piece.len();
+            if let Some(witness) = witness {
+                witness.piece(&piece);
+            }
             if read > IGNORED_MAX {
                 return Ok(false);
             }
@@ -296,7 +335,7 @@ impl Lane {
 
 impl Rest {
     async fn skip(mut self) {
-        if let Ok(true) = self.lane.skip(&mut self.body).await {
+        if let Ok(true) = self.lane.skip(&mut self.body, None).await {
             self.lane.keep().await;
         }
     }

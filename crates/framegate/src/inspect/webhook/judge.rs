@@ -15,8 +15,7 @@ use super::answer::{Failure, Outcome};
 use super::ask::Asker;
 use super::body::{About, Body};
 use super::cache::{self, Kept, Key};
-use super::pool::Place;
-use super::request::{Message, SigningKey, Template};
+use super::request::{Message, SigningKey};
 use crate::config::{self, HookFail, OnBinary, OnOversize};
 use crate::flow::{Decision, Direction};
 use crate::inspect::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
@@ -71,41 +70,21 @@ impl Webhook {
         signing: Option<Arc<SigningKey>>,
         message_bytes_max: u64,
     ) -> Option<Self> {
-        let Hooked {
-            terms,
-            handshake,
-            hooks,
-        } = hooked;
+        let terms = &hooked.terms;
         let hook = terms.hook(direction)?;
-        let template = Template::new(hook, terms.route.as_deref(), handshake, settings, signing);
-        let scheme = if hook.url.tls { "https" } else { "http" };
-        let name = format!("{scheme}://{}", hook.url.authority());
+        let asker = Asker::new(hooked, direction, settings, signing, message_bytes_max)?;
         let keeps = settings.cache_entries > 0;
-        let identity = template.as_ref().ok().filter(|_| keeps).map(|template| {
+        let identity = asker.template.as_ref().ok().filter(|_| keeps).map(|template| {
             let mut identity = hook.url.to_string().into_bytes();
             identity.push(b'\n');
             identity.extend(template.identity());
             identity
         });
-        let fail = match direction {
-            Direction::Send => settings.fail,
-            Direction::Receive => settings.fail_receive.unwrap_or(settings.fail),
-        };
-        let asker = Asker {
-            hooks: Arc::clone(hooks),
-            place: Arc::new(Place::new(hook, settings.http)),
-            breaker: hooks.breaker(&hook.url),
-            settings: Arc::clone(settings),
-            direction,
-            template,
-            message_bytes_max,
-            name,
-        };
         Some(Self {
             asker: Rc::new(asker),
             settings: Arc::clone(settings),
             binary: terms.binary,
-            fail,
+            fail: settings.fail_of(direction),
             identity,
             under_way: Vec::new(),
             waiting: VecDeque::new(),

@@ -140,7 +140,8 @@ pub(super) async fn connect(hooks: &Hooks, place: &Place) -> Result<Made, Troubl
             HookHttp::Http2 => &[b"h2"],
         };
         let connected = tls.connect_offering(tcp, &place.host, offers).await;
-        let (stream, leg) = connected.map_err(|error| Trouble::last(Failure::Tls(error.to_string())))?;
+        let (stream, leg) =
+            connected.map_err(|error| Trouble::last(Failure::Tls(error.reason(), error.to_string())))?;
         (stream, leg.alpn.as_deref() == Some("h2"))
     } else {
         (tcp.into(), false)
@@ -177,7 +178,7 @@ async fn dial(hooks: &Hooks, place: &Place) -> Result<TcpStream, Trouble> {
             Ok(found) => found.collect(),
             Err(error) => {
                 let why = format!("the host {:?} cannot be found: {error}", place.host);
-                return Err(Trouble::last(Failure::Connect(why)));
+                return Err(Trouble::last(Failure::NoHost(why)));
             }
         },
     };
@@ -192,8 +193,7 @@ async fn dial(hooks: &Hooks, place: &Place) -> Result<TcpStream, Trouble> {
             return Err(Trouble::last(Failure::Reach(why)));
         }
         if hooks.is_own_door(*addr) {
-            let why = format!("it leads to {addr}, a door of this proxy itself");
-            return Err(Trouble::last(Failure::Reach(why)));
+            return Err(Trouble::last(Failure::OwnDoor(*addr)));
         }
     }
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");

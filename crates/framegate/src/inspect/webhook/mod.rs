@@ -4,7 +4,7 @@
 //! Reading order: `judge` (one direction of one connection, with what is under way) · `handshake` (what requests repeat of
 //! the client's upgrade) · `request` (the head that goes out) · `body` (what the hook reads) · `ask` (one question, tried
 //! again where that is safe) · `answer` (what the hook has said) · `pool` (each thread's connections) · `link` (one of
-//! them) · `breaker`, `cache`, `hooks` (what the threads share).
+//! them) · `breaker`, `cache`, `hooks` (what the threads share) · `probe` (the same questions without a message).
 
 mod judge;
 mod handshake;
@@ -17,6 +17,7 @@ mod link;
 mod breaker;
 mod cache;
 mod hooks;
+pub(crate) mod probe;
 
 pub(crate) use handshake::Handshake;
 pub use hooks::Hooks;

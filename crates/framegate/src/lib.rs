@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod net;
+pub mod secret;
 pub mod listen;
 pub mod tls;
 pub mod http;

@@ -17,13 +17,14 @@ use wire::upgrade;
 use super::regular::Absolute;
 use crate::config::{self, FieldError, FieldReach, Reach, RouteRow, Settings, Terms, is_gateway_field};
 use crate::http::{Context, Door, Onward, Origin, Problem, Route};
+use crate::secret::Secret;
 use crate::tls::HostPatterns;
 
 /// What the gateway doors go by, made from the settings.
 #[derive(Debug)]
 pub struct Rules {
     trusted: Vec<IpNet>,
-    secret: Option<(String, String)>,
+    secret: Option<(String, Secret)>,
     reach: FieldReach,
     forwarded: bool,
     /// Where nothing is said of a connection.
@@ -56,7 +57,10 @@ impl Rules {
         let trusted: Option<Vec<IpNet>> = trusted.collect();
         let secret = match gateway.secret_header.as_str() {
             "" => None,
-            text => Some(config::field(text).map_err(|why| wrong("secret_header", &why))?),
+            text => {
+                let (name, value) = config::field(text).map_err(|why| wrong("secret_header", &why))?;
+                Some((name, Secret::from(value)))
+            }
         };
         let rows = settings.routes.iter().enumerate();
         let rows = rows.map(|(at, row)| Row::new(settings, row).map_err(|why| format!("routes[{}].{why}", at + 1)));
@@ -103,7 +107,7 @@ impl Rules {
             return true;
         };
         let mut values = request.values(name);
-        values.next().is_some_and(|value| is_same(value, secret.as_bytes())) && values.next().is_none()
+        values.next().is_some_and(|value| secret.is(value)) && values.next().is_none()
     }
 
     /// What goes for the connection that the request asks for.
@@ -308,12 +312,6 @@ fn network(text: &str) -> Option<IpNet> {
     text.parse()
         .ok()
         .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-/// Compares in a time that says nothing of where they differ.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let differs = one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b));
-    one.len() == other.len() && differs == 0
 }
 
 fn forbidden(detail: String) -> Problem {

@@ -22,17 +22,17 @@ use super::metrics::metrics;
 use super::problem::Problem;
 use super::{Limits, guard};
 use crate::control::operations::{ALL, Args, Context, Gives, Operation, ParamKind, find};
-use crate::control::run_file::Token;
+use crate::secret::Secret;
 
 /// What the routes share.
 pub(super) struct App {
     pub(super) context: Context,
-    pub(super) token: Token,
+    pub(super) token: Secret,
     limits: Limits,
 }
 
 impl App {
-    pub(super) fn new(context: Context, token: Token, limits: Limits) -> Self {
+    pub(super) fn new(context: Context, token: Secret, limits: Limits) -> Self {
         Self { context, token, limits }
     }
 }

@@ -7,6 +7,7 @@ use super::mode::{Mode, Upstream, parse_addr};
 use super::schema::Form;
 use super::terms::{HookUrl, field, is_token};
 use crate::limit::OriginPattern;
+use crate::network;
 use crate::query::{self, Filter, Use};
 use crate::tls::HostPatterns;
 
@@ -155,11 +156,9 @@ pub(super) const ANY_TEXT: Form = Form {
 /// Whose word something is.
 pub(super) const NETWORK: Form = Form {
     what: "an address or a network, such as \"192.0.2.7\" or \"10.0.0.0/8\"",
-    check: |text| {
-        let address = text.parse::<std::net::IpAddr>().is_ok() || text.parse::<ipnet::IpNet>().is_ok();
-        address
-            .then(|| text.to_owned())
-            .ok_or_else(|| "that is neither".to_owned())
+    check: |text| match network::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     },
     private: false,
 };

@@ -17,6 +17,7 @@ use wire::upgrade;
 use super::regular::Absolute;
 use crate::config::{self, FieldError, FieldReach, Reach, RouteRow, Settings, Terms, is_gateway_field};
 use crate::http::{Context, Door, Onward, Origin, Problem, Route};
+use crate::network;
 use crate::secret::Secret;
 use crate::tls::HostPatterns;
 
@@ -53,8 +54,8 @@ impl Rules {
             let reach = Reach::new(patterns).map_err(|error| wrong(key, &error))?;
             Ok::<_, String>(Arc::new(reach))
         };
-        let trusted = gateway.trusted_proxies.iter().map(|text| network(text));
-        let trusted: Option<Vec<IpNet>> = trusted.collect();
+        let trusted = gateway.trusted_proxies.iter().map(|text| network::parse(text));
+        let trusted: Result<Vec<IpNet>, _> = trusted.collect();
         let secret = match gateway.secret_header.as_str() {
             "" => None,
             text => {
@@ -65,7 +66,7 @@ impl Rules {
         let rows = settings.routes.iter().enumerate();
         let rows = rows.map(|(at, row)| Row::new(settings, row).map_err(|why| format!("routes[{}].{why}", at + 1)));
         Ok(Self {
-            trusted: trusted.ok_or_else(|| wrong("trusted_proxies", &"one is neither an address nor a network"))?,
+            trusted: trusted.map_err(|error| wrong("trusted_proxies", &error))?,
             secret,
             reach: FieldReach {
                 upstream: reach("upstream_allow", &gateway.upstream_allow)?,
@@ -306,12 +307,6 @@ fn hop_addr(hop: &[u8]) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
     let with_port = || hop.parse::<SocketAddr>().ok().map(|addr| addr.ip());
     bare.unwrap_or(hop).parse().ok().or_else(with_port)
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn forbidden(detail: String) -> Problem {

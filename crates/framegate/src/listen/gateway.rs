@@ -111,10 +111,18 @@ impl Rules {
         values.next().is_some_and(|value| secret.is(value)) && values.next().is_none()
     }
 
+    /// The route that the request takes. Without routes its path decides nothing, and none is refused.
+    fn row(&self, request: &RequestHead, target: &str) -> Result<Option<&Row>, Problem> {
+        if self.routes.is_empty() {
+            return Ok(None);
+        }
+        let path = meant_path(target)?;
+        Ok(self.routes.iter().find(|row| row.matches(request, &path)))
+    }
+
     /// What goes for the connection that the request asks for.
     fn terms(&self, request: &RequestHead, target: &str, peer: IpAddr) -> Result<Terms, Problem> {
-        let path = meant_path(target)?;
-        let row = self.routes.iter().find(|row| row.matches(request, &path));
+        let row = self.row(request, target)?;
         let terms = row.map_or_else(|| self.terms.clone(), Row::terms);
         if !request.headers().any(|header| is_gateway_field(header.name)) {
             return Ok(terms);

@@ -30,6 +30,7 @@ pub use fields::{FieldError, FieldReach, is_gateway_field};
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
 pub use reach::Reach;
 pub use reference::reference_markdown;
+pub(crate) use rules::TOO_LONG;
 pub use schema::{Column, Form, Kind, Rows, Section, Setting};
 pub use settings::{
     Gateway, Hook, InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record,

@@ -163,7 +163,7 @@ super::schema::settings! {
         /// Rules of one's own for `safety.input`. A rule matches by its `pattern`, by its `when`, or, with both, where
         /// both hold.
         "safety.input.rules" => safety_input_rules: Vec<InputRule> {
-            /// The rule's name on record. No other rule of the list has it.
+            /// The rule's name, on record and in metrics. No other rule of the list has it, and `too-long` is taken.
             id: String, Text(ID);
             /// Found anywhere in the payload, unless it is bound with `^` and `$`; `(?i)` at its beginning ignores
             /// case.
@@ -194,7 +194,7 @@ super::schema::settings! {
     list {
         /// Rules of one's own for `safety.output`.
         "safety.output.rules" => safety_output_rules: Vec<OutputRule> {
-            /// The rule's name on record. No other rule of the list has it.
+            /// The rule's name on record. No other rule of the list has it, and `too-long` is taken.
             id: String, Text(ID);
             /// What is taken out, wherever it stands in the payload.
             pattern: String, Text(REGEX_OF_SOMETHING);

@@ -10,8 +10,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::forms::{
-    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, ORIGIN, PATH, PEM_FILE,
-    PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SCHEMA_FILE, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
+    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_NAME, HOST_PATTERN, ID, JSON_PATH, NETWORK, ORIGIN, PATH,
+    PEM_FILE, PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SCHEMA_FILE, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN,
+    TOKEN_FILE, UPSTREAM,
 };
 use super::mode::Mode;
 use super::schema::Kind::{Flag, List, Maybe, Number, Text, Word, Words};
@@ -477,6 +478,16 @@ super::schema::settings! {
         passthrough: Vec<String> = Vec::new(), List(HOST_PATTERN);
         /// How the proxy's own ClientHello looks: `standard` is as rustls makes it.
         profile: Profile = Profile::Standard, Word(&["standard"]);
+    }
+
+    /// Who may ask at the control door, `listen.control`.
+    "control" => control: Control {
+        /// A file with the token that the door asks for, 32 to 1024 visible ASCII characters, which then stays the same
+        /// from one start to the next. Nobody but its owner may have rights on the file. Empty: a new token with each start.
+        token_file: String = String::new(), Text(TOKEN_FILE);
+        /// Names, without a port, under which the door answers besides `localhost` and IP addresses. A request whose `Host`
+        /// is none of them gets 403: a page of another site may have sent it.
+        hosts: Vec<String> = Vec::new(), List(HOST_NAME);
     }
 
     /// What the proxy counts, for Prometheus: `GET /metrics` at `listen.control`.

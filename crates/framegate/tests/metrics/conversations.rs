@@ -152,7 +152,14 @@ fn what_a_rule_stops_and_what_it_would_stop_is_counted_by_rule_once_for_each_mes
     ]);
     let (mut client, mut server) = stage.open();
     let long = [b'x'; 201];
-    for text in [&b"bad"[..], b"bad one", b"../../etc/passwd bad", b"bad and worse", &long, b"good"] {
+    for text in [
+        &b"bad"[..],
+        b"bad one",
+        b"../../etc/passwd bad",
+        b"bad and worse",
+        &long,
+        b"good",
+    ] {
         client.send(TEXT, text);
     }
     for text in [&b"bad"[..], b"bad two", b"../../etc/passwd bad", &long, b"good"] {

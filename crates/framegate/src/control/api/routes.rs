@@ -56,7 +56,7 @@ pub(super) fn router(app: App) -> Router {
         .merge(api)
         .fallback(nothing)
         .method_not_allowed_fallback(|| async { Problem::new(405, "this path is for GET") })
-        .layer(middleware::from_fn(guard::same_site))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::same_site))
         .with_state(app)
 }
 

@@ -75,6 +75,7 @@ fn without_routes_a_path_goes_on_as_it_came() {
     let upstream = format!("x-wsproxy-upstream: {}", server.url());
     for path in ["/open/../chat", "/open/%2e%2E/chat;a=b", "//chat?a=/../b", "/%"] {
         let _client = ask(&proxy, path, &[&upstream]);
+        crate::stage::wait_for(path, || server.has_been_dialled().then_some(()));
         let (_, head) = server.accept();
         assert!(head.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{head}");
     }

@@ -69,8 +69,8 @@ fn a_file_that_others_may_read_or_that_has_no_token_starts_nothing() {
     ] {
         write_token(home.path(), text, mode);
         for command in [
-            &["run", "--mode", "regular@:0", "--control", ":0"][..],
-            &["config", "show"],
+            &["config", "show"][..],
+            &["run", "--mode", "regular@:0", "--control", ":0"],
         ] {
             let args = [command, &["--set", "control.token_file=token"]].concat();
             let output = framegate(home.path()).args(args).output().unwrap();

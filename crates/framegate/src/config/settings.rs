@@ -17,16 +17,13 @@ use super::forms::{
 use super::mode::Mode;
 use super::schema::Kind::{Flag, List, Maybe, Number, Text, Word, Words};
 use super::words::{
-    ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
-    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,
+    ApplyTo, DIRECTIONS, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull,
+    OnHold, OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,
     Violations,
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const GIB: i64 = 1 << 30;
-
-/// Which way the messages go that a rule is for, as `direction` has it in filters, or in as many words.
-const DIRECTIONS: &[&str] = &["send", "receive", "both", "client_to_server", "server_to_client"];
 
 super::schema::settings! {
     /// Where clients and users reach the proxy.

@@ -7,20 +7,13 @@
 //! of tables, and each line a column of it; one without a default must be given in each row. The comments are the
 //! users' reference as well: `docs/configuration.md` is made of them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::forms::{
-    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_NAME, HOST_PATTERN, ID, JSON_PATH, NETWORK, ORIGIN, PATH,
-    PEM_FILE, PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SCHEMA_FILE, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN,
-    TOKEN_FILE, UPSTREAM,
-};
-use super::mode::Mode;
+// Each form and each word is there for this list.
+use super::forms::*;
+use super::mode::{Mode, loopback};
 use super::schema::Kind::{Flag, List, Maybe, Number, Text, Word, Words};
-use super::words::{
-    ApplyTo, DIRECTIONS, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull,
-    OnHold, OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,
-    Violations,
-};
+use super::words::*;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const GIB: i64 = 1 << 30;
@@ -501,8 +494,4 @@ super::schema::settings! {
         /// A line of text or a JSON object for each event.
         format: LogFormat = LogFormat::Text, Word(&["text", "json"]);
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
 use crate::frame::Echoer;
@@ -26,30 +26,18 @@ pub(crate) fn run(listen: SocketAddr) -> Result<()> {
     };
     let mut connections = Places::new();
     loop {
-        if let Err(error) = poll.poll(&mut events, None)
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            return Err(error.into());
-        }
+        socket::wait(&mut poll, &mut events, None)?;
         for event in &events {
             let Token(token) = event.token();
             if event.token() == LISTENER {
-                accept(&poll, &listener, &mut connections);
+                socket::accept("echo", &listener, &mut connections, |stream, place| {
+                    Connection::open(&poll, stream, place)
+                });
             } else if let Some(connection) = connections.at(token)
                 && !connection.ready(event, &mut buffers)
             {
                 connections.remove(token);
             }
-        }
-    }
-}
-
-fn accept(poll: &Poll, listener: &TcpListener, connections: &mut Places<Connection>) {
-    // Any error ends the round: either nobody is waiting, or the next arrival wakes us again.
-    while let Ok((mut stream, _)) = listener.accept() {
-        match socket::register(poll, &mut stream, connections.next()) {
-            Ok(()) => connections.put(Connection::new(stream)),
-            Err(error) => eprintln!("echo: {error}"),
         }
     }
 }
@@ -69,13 +57,14 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream) -> Self {
-        Self {
+    fn open(poll: &Poll, mut stream: TcpStream, place: usize) -> io::Result<Self> {
+        socket::register(poll, &mut stream, place)?;
+        Ok(Self {
             stream,
             request: Some(Vec::new()),
             echoer: Echoer::default(),
             left_over: LeftOver::default(),
-        }
+        })
     }
 
     /// Acts on one event; false when the connection is done.

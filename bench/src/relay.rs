@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr};
 
 use anyhow::Result;
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
 use crate::socket::{self, LISTENER, LeftOver, Places, READ_BUFFER_BYTES, Received};
@@ -24,14 +24,12 @@ pub(crate) fn run(listen: SocketAddr, target: SocketAddr) -> Result<()> {
     let mut buffer = vec![0; READ_BUFFER_BYTES];
     let mut pairs = Places::new();
     loop {
-        if let Err(error) = poll.poll(&mut events, None)
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            return Err(error.into());
-        }
+        socket::wait(&mut poll, &mut events, None)?;
         for event in &events {
             if event.token() == LISTENER {
-                accept(&poll, &listener, target, &mut pairs);
+                socket::accept("relay", &listener, &mut pairs, |client, place| {
+                    Pair::open(&poll, client, target, place)
+                });
                 continue;
             }
             let Token(token) = event.token();
@@ -41,16 +39,6 @@ pub(crate) fn run(listen: SocketAddr, target: SocketAddr) -> Result<()> {
             {
                 pairs.remove(place);
             }
-        }
-    }
-}
-
-fn accept(poll: &Poll, listener: &TcpListener, target: SocketAddr, pairs: &mut Places<Pair>) {
-    // Any error ends the round: either nobody is waiting, or the next arrival wakes us again.
-    while let Ok((client, _)) = listener.accept() {
-        match Pair::open(poll, client, target, pairs.next()) {
-            Ok(pair) => pairs.put(pair),
-            Err(error) => eprintln!("relay: {error}"),
         }
     }
 }

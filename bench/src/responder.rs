@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
 use crate::socket::{self, LISTENER, LeftOver, Places, READ_BUFFER_BYTES, Received};
@@ -28,16 +28,14 @@ pub(crate) fn run(listen: SocketAddr, delay: Duration) -> Result<()> {
     // All wait equally long, so they come due in the order in which they came.
     let mut due: VecDeque<(Instant, usize)> = VecDeque::new();
     loop {
-        let wait = due.front().map(|(at, _)| at.saturating_duration_since(Instant::now()));
-        if let Err(error) = poll.poll(&mut events, wait)
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            return Err(error.into());
-        }
+        let most = due.front().map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        socket::wait(&mut poll, &mut events, most)?;
         for event in &events {
             let Token(token) = event.token();
             if event.token() == LISTENER {
-                accept(&poll, &listener, &mut connections);
+                socket::accept("hook", &listener, &mut connections, |stream, place| {
+                    Connection::open(&poll, stream, place)
+                });
                 continue;
             }
             let Some(connection) = connections.at(token) else {
@@ -64,19 +62,6 @@ pub(crate) fn run(listen: SocketAddr, delay: Duration) -> Result<()> {
     }
 }
 
-fn accept(poll: &Poll, listener: &TcpListener, connections: &mut Places<Connection>) {
-    while let Ok((mut stream, _)) = listener.accept() {
-        match socket::register(poll, &mut stream, connections.next()) {
-            Ok(()) => connections.put(Connection {
-                stream,
-                requests: Requests::default(),
-                left_over: LeftOver::default(),
-            }),
-            Err(error) => eprintln!("hook: {error}"),
-        }
-    }
-}
-
 struct Connection {
     stream: TcpStream,
     requests: Requests,
@@ -84,6 +69,15 @@ struct Connection {
 }
 
 impl Connection {
+    fn open(poll: &Poll, mut stream: TcpStream, place: usize) -> io::Result<Self> {
+        socket::register(poll, &mut stream, place)?;
+        Ok(Self {
+            stream,
+            requests: Requests::default(),
+            left_over: LeftOver::default(),
+        })
+    }
+
     /// Acts on one event: how many requests became whole; `None` when the connection is done.
     fn ready(&mut self, event: &Event, buffer: &mut [u8]) -> Option<usize> {
         if event.is_writable() && !self.left_over.is_empty() {

@@ -1,13 +1,15 @@
-//! What the echo server, the relay and the load share of non-blocking sockets: one read, one write, what is left over.
+//! What the servers, the relay and the load share of non-blocking sockets: a wait, a round of accepting, one read, one
+//! write, what is left over.
 //!
 //! Readiness is edge-triggered, so no registration ever changes. A read that filled its buffer is repeated; a short
 //! one has emptied the socket, and the next bytes raise a new event.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token};
 
 /// Size of the one read buffer that a process uses for all its connections.
 pub(crate) const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -93,6 +95,34 @@ pub(crate) fn listen(poll: &Poll, addr: SocketAddr) -> io::Result<TcpListener> {
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     println!("listening {}", listener.local_addr()?);
     Ok(listener)
+}
+
+/// Waits for events, at most so long; a signal ends the wait early.
+///
+/// # Errors
+/// When epoll fails.
+pub(crate) fn wait(poll: &mut Poll, events: &mut Events, most: Option<Duration>) -> io::Result<()> {
+    match poll.poll(events, most) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Takes in everybody who waits: `open` makes what is kept of a connection out of its stream and its place. `who` says
+/// whose an error is.
+pub(crate) fn accept<T>(
+    who: &str,
+    listener: &TcpListener,
+    places: &mut Places<T>,
+    open: impl Fn(TcpStream, usize) -> io::Result<T>,
+) {
+    // Any error ends the round: either nobody is waiting, or the next arrival wakes us again.
+    while let Ok((stream, _)) = listener.accept() {
+        match open(stream, places.next()) {
+            Ok(connection) => places.put(connection),
+            Err(error) => eprintln!("{who}: {error}"),
+        }
+    }
 }
 
 /// Registers a connection for everything, once and for all.

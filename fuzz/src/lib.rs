@@ -6,6 +6,7 @@
 pub mod frame;
 pub mod http;
 pub mod upgrade;
+pub mod negotiate;
 pub mod deflate;
 pub mod session;
 mod script;
@@ -16,10 +17,11 @@ use std::{env, fs, io};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("frame", frame::check),
     ("http", http::check),
     ("upgrade", upgrade::check),
+    ("negotiate", negotiate::check),
     ("deflate", deflate::check),
     ("session", session::check),
 ];

@@ -7,6 +7,8 @@
 
 pub mod config;
 pub mod net;
+pub mod secret;
+mod network;
 pub mod listen;
 pub mod tls;
 pub mod http;

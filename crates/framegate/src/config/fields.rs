@@ -174,7 +174,13 @@ impl Terms {
 fn found(value: &str, expected: &str, why: impl Into<String>) -> String {
     let why = why.into();
     let because = if why.is_empty() { why } else { format!("{why}; ") };
-    format!("found {value:?}, {because}expected {expected}")
+    // What stands before an @ may be a password.
+    let found = if value.contains('@') {
+        String::new()
+    } else {
+        format!("found {value:?}, ")
+    };
+    format!("{found}{because}expected {expected}")
 }
 
 /// A server by its URL, whose path and query do not matter.
@@ -238,3 +244,5 @@ fn unknown(name: &str) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod properties;

@@ -6,7 +6,9 @@ use rustls_pki_types::pem::PemObject;
 use super::mode::{Mode, Upstream, parse_addr};
 use super::schema::Form;
 use super::terms::{HookUrl, field, is_token};
+use super::token_file::read_token;
 use crate::limit::OriginPattern;
+use crate::network;
 use crate::query::{self, Filter, Use};
 use crate::tls::HostPatterns;
 
@@ -54,6 +56,27 @@ pub(super) const PEM_FILE: Form = Form {
             Some(Err(error)) => Err(format!("the file cannot be read as PEM: {error}")),
             None => Err("there is no certificate in that file".to_owned()),
         }
+    },
+    private: false,
+};
+
+/// A file of the control door's token, or nothing.
+pub(super) const TOKEN_FILE: Form = Form {
+    what: "the path of a file with a token, or nothing",
+    check: |text| match text {
+        "" => Ok(String::new()),
+        path => read_token(path).map(|_| path.to_owned()),
+    },
+    private: false,
+};
+
+/// What a host is called.
+pub(super) const HOST_NAME: Form = Form {
+    what: "the name of a host, such as \"framegate.internal\"",
+    check: |text| match HostPatterns::parse(&[text]) {
+        Ok(pattern) if pattern.has_name(text) => Ok(text.trim_end_matches('.').to_ascii_lowercase()),
+        Ok(_) => Err("it is an address or a pattern".to_owned()),
+        Err(error) => Err(error.to_string()),
     },
     private: false,
 };
@@ -155,11 +178,9 @@ pub(super) const ANY_TEXT: Form = Form {
 /// Whose word something is.
 pub(super) const NETWORK: Form = Form {
     what: "an address or a network, such as \"192.0.2.7\" or \"10.0.0.0/8\"",
-    check: |text| {
-        let address = text.parse::<std::net::IpAddr>().is_ok() || text.parse::<ipnet::IpNet>().is_ok();
-        address
-            .then(|| text.to_owned())
-            .ok_or_else(|| "that is neither".to_owned())
+    check: |text| match network::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     },
     private: false,
 };

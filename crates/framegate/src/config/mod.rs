@@ -14,6 +14,7 @@ mod words;
 mod reach;
 mod terms;
 mod fields;
+mod token_file;
 mod sources;
 mod check;
 mod error;
@@ -30,14 +31,16 @@ pub use fields::{FieldError, FieldReach, is_gateway_field};
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
 pub use reach::Reach;
 pub use reference::reference_markdown;
+pub(crate) use rules::TOO_LONG;
 pub use schema::{Column, Form, Kind, Rows, Section, Setting};
 pub use settings::{
-    Gateway, Hook, InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record,
+    Control, Gateway, Hook, InputRule, Intercept, InterceptRule, Limits, Listen, Log, OutputRule, PluginFile, Record,
     RewriteRule, RouteRow, SECTIONS, SafetyInput, SafetyOutput, SchemaRow, Settings, Store, Tls, Upgrade, Wire,
 };
 pub use sources::Origin;
 pub(crate) use terms::field;
 pub use terms::{HookTerms, HookUrl, Terms};
+pub(crate) use token_file::read_token;
 pub use words::{
     ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
     OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,

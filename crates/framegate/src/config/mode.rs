@@ -193,7 +193,6 @@ pub enum ModeError {
 /// # Errors
 /// [`ModeError::Addr`] for anything else; other names are not looked up.
 pub fn parse_addr(text: &str) -> Result<SocketAddr, ModeError> {
-    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     if let Ok(addr) = text.parse() {
         return Ok(addr);
     }
@@ -203,7 +202,12 @@ pub fn parse_addr(text: &str) -> Result<SocketAddr, ModeError> {
         Some(_) => return Err(ModeError::Addr(text.to_owned())),
     };
     let port = parse_port(port).ok_or_else(|| ModeError::Addr(text.to_owned()))?;
-    Ok(SocketAddr::new(loopback, port))
+    Ok(loopback(port))
+}
+
+/// A port of this machine, for itself alone.
+pub(super) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 /// A host, and a port if there is one; `None`: it cannot be read.

@@ -1,32 +1,41 @@
 //! Where somebody else may send the proxy: which hosts a header field may name, and to which addresses they may lead.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::tls::{HostPatterns, PatternError};
 
 /// Services of clouds that hand secrets to whoever asks from inside; link-local addresses, which have most of them, are
 /// refused as a whole.
-const METADATA: [&str; 5] = [
-    "100.100.100.200",
-    "168.63.129.16",
-    "192.0.0.192",
-    "fd00:ec2::254",
-    "fd20:ce::254",
+const METADATA: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
 /// What is nobody else's network: a name below a wildcard that leads there was not meant.
-const PRIVATE: [&str; 8] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "::/127",
-    "fc00::/7",
+const PRIVATE: [IpNet; 8] = [
+    v4([0, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([100, 64, 0, 0], 10),
+    v4([127, 0, 0, 0], 8),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 168, 0, 0], 16),
+    v6(0, 127),
+    v6(0xfc00, 7),
 ];
+
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix))
+}
+
+/// The network of IPv6 addresses that begin like this.
+const fn v6(first: u16, prefix: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), prefix))
+}
 
 /// The hosts and addresses that may be reached.
 ///
@@ -69,7 +78,7 @@ impl Reach {
         }
         self.patterns.is_empty()
             || self.patterns.has_name(host)
-            || self.patterns.matches(host) && !is_within(&PRIVATE, addr)
+            || self.patterns.matches(host) && !PRIVATE.iter().any(|network| network.contains(&addr))
     }
 }
 
@@ -78,13 +87,7 @@ fn is_metadata(addr: IpAddr) -> bool {
         IpAddr::V4(addr) => addr.is_link_local(),
         IpAddr::V6(addr) => addr.is_unicast_link_local(),
     };
-    let listed = METADATA.iter().any(|listed| listed.parse() == Ok(addr));
-    link_local || listed
-}
-
-fn is_within(networks: &[&str], addr: IpAddr) -> bool {
-    let mut networks = networks.iter().filter_map(|network| network.parse::<IpNet>().ok());
-    networks.any(|network| network.contains(&addr))
+    link_local || METADATA.contains(&addr)
 }
 
 #[cfg(test)]
@@ -115,6 +118,8 @@ mod tests {
             "fd00:ec2::254",
             "100.100.100.200",
             "168.63.129.16",
+            "192.0.0.192",
+            "fd20:ce::254",
         ] {
             assert!(!admits(&[], "a.test", addr), "{addr}");
             assert!(!admits(&[], addr, addr), "{addr}");
@@ -132,7 +137,10 @@ mod tests {
                 "10.0.0.1",
                 "127.0.0.1",
                 "::1",
+                "::",
                 "fd12::1",
+                "100.64.0.1",
+                "172.31.0.1",
                 "::ffff:192.168.0.1",
                 "0.0.0.0",
             ] {

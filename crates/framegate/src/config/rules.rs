@@ -7,12 +7,16 @@ use super::rows::{Row, Wrong};
 use super::settings::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, RouteRow, SchemaRow};
 use crate::query;
 
+/// The rule of `safety` that means what is not read for its length.
+pub(crate) const TOO_LONG: &str = "too-long";
+
 impl Row for InputRule {
     fn id(&self) -> &str {
         &self.id
     }
 
     fn complete(&mut self, _: usize, _: &toml::Table) -> Result<(), Wrong> {
+        not_taken(&self.id)?;
         match (&self.pattern, &self.when) {
             (None, None) => whole("needs pattern, when, or both: it would find nothing"),
             _ => Ok(()),
@@ -26,7 +30,7 @@ impl Row for OutputRule {
     }
 
     fn complete(&mut self, _: usize, _: &toml::Table) -> Result<(), Wrong> {
-        Ok(())
+        not_taken(&self.id)
     }
 }
 
@@ -112,6 +116,16 @@ impl Row for RouteRow {
             false => Ok(()),
         }
     }
+}
+
+fn not_taken(id: &str) -> Result<(), Wrong> {
+    if id == TOO_LONG {
+        return Err(Wrong {
+            column: Some("id"),
+            what: format!("{id:?} is the rule that means messages that are not read for their length"),
+        });
+    }
+    Ok(())
 }
 
 fn whole(what: &str) -> Result<(), Wrong> {

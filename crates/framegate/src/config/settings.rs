@@ -7,25 +7,16 @@
 //! of tables, and each line a column of it; one without a default must be given in each row. The comments are the
 //! users' reference as well: `docs/configuration.md` is made of them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::forms::{
-    ADDR, ANY_TEXT, DOOR, FILTER, HOOK_HEADER, HOOK_URL, HOST_PATTERN, ID, JSON_PATH, NETWORK, ORIGIN, PATH, PEM_FILE,
-    PLUGIN_FILE, REGEX, REGEX_OF_SOMETHING, SCHEMA_FILE, SECRET_HEADER, SIGNING_KEY, STORE_URL, TOKEN, UPSTREAM,
-};
-use super::mode::Mode;
+// Each form and each word is there for this list.
+use super::forms::*;
+use super::mode::{Mode, loopback};
 use super::schema::Kind::{Flag, List, Maybe, Number, Text, Word, Words};
-use super::words::{
-    ApplyTo, HookBody, HookFail, HookHttp, HookTarget, LogFormat, LogLevel, OnBinary, OnError, OnFull, OnHold,
-    OnOversize, OnPluginError, Profile, RuleDirection, RuleOpcode, SafetyAction, SchemaAction, SchemaBinary,
-    Violations,
-};
+use super::words::*;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const GIB: i64 = 1 << 30;
-
-/// Which way the messages go that a rule is for, as `direction` has it in filters, or in as many words.
-const DIRECTIONS: &[&str] = &["send", "receive", "both", "client_to_server", "server_to_client"];
 
 super::schema::settings! {
     /// Where clients and users reach the proxy.
@@ -163,7 +154,7 @@ super::schema::settings! {
         /// Rules of one's own for `safety.input`. A rule matches by its `pattern`, by its `when`, or, with both, where
         /// both hold.
         "safety.input.rules" => safety_input_rules: Vec<InputRule> {
-            /// The rule's name on record. No other rule of the list has it.
+            /// The rule's name, on record and in metrics. No other rule of the list has it, and `too-long` is taken.
             id: String, Text(ID);
             /// Found anywhere in the payload, unless it is bound with `^` and `$`; `(?i)` at its beginning ignores
             /// case.
@@ -194,7 +185,7 @@ super::schema::settings! {
     list {
         /// Rules of one's own for `safety.output`.
         "safety.output.rules" => safety_output_rules: Vec<OutputRule> {
-            /// The rule's name on record. No other rule of the list has it.
+            /// The rule's name on record. No other rule of the list has it, and `too-long` is taken.
             id: String, Text(ID);
             /// What is taken out, wherever it stands in the payload.
             pattern: String, Text(REGEX_OF_SOMETHING);
@@ -480,6 +471,16 @@ super::schema::settings! {
         profile: Profile = Profile::Standard, Word(&["standard"]);
     }
 
+    /// Who may ask at the control door, `listen.control`.
+    "control" => control: Control {
+        /// A file with the token that the door asks for, 32 to 1024 visible ASCII characters, which then stays the same
+        /// from one start to the next. Nobody but its owner may have rights on the file. Empty: a new token with each start.
+        token_file: String = String::new(), Text(TOKEN_FILE);
+        /// Names, without a port, under which the door answers besides `localhost` and IP addresses. A request whose `Host`
+        /// is none of them gets 403: a page of another site may have sent it.
+        hosts: Vec<String> = Vec::new(), List(HOST_NAME);
+    }
+
     /// What the proxy counts, for Prometheus: `GET /metrics` at `listen.control`.
     "metrics" => metrics: Metrics {
         /// Whether it may be read without the token.
@@ -494,8 +495,4 @@ super::schema::settings! {
         /// A line of text or a JSON object for each event.
         format: LogFormat = LogFormat::Text, Word(&["text", "json"]);
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

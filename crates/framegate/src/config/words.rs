@@ -129,6 +129,9 @@ pub enum OnHold {
     Drop,
 }
 
+/// Which way the messages go that a rule is for, as `direction` has it in filters, or in as many words.
+pub(super) const DIRECTIONS: &[&str] = &["send", "receive", "both", "client_to_server", "server_to_client"];
+
 /// Which way a message goes that a rule is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -160,6 +160,20 @@ impl Judges {
             .collect()
     }
 
+    /// For each rule of the safety filter what becomes of messages that it is found in, and how many that were.
+    #[must_use]
+    pub fn safety_matches(&self) -> Vec<(String, SafetyAction, u64)> {
+        let counts = self.guard.iter().flat_map(|guard| guard.rules.counts());
+        let owned = counts.map(|(rule_id, action, messages)| {
+            let action = match action {
+                Action::Block => SafetyAction::Block,
+                Action::LogOnly => SafetyAction::LogOnly,
+            };
+            (rule_id.to_owned(), action, messages)
+        });
+        owned.collect()
+    }
+
     /// How many messages did not have the form of each schema, in their order.
     #[must_use]
     pub fn schema_violations(&self) -> Vec<(String, u64)> {

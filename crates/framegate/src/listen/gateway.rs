@@ -17,13 +17,15 @@ use wire::upgrade;
 use super::regular::Absolute;
 use crate::config::{self, FieldError, FieldReach, Reach, RouteRow, Settings, Terms, is_gateway_field};
 use crate::http::{Context, Door, Onward, Origin, Problem, Route};
+use crate::network;
+use crate::secret::Secret;
 use crate::tls::HostPatterns;
 
 /// What the gateway doors go by, made from the settings.
 #[derive(Debug)]
 pub struct Rules {
     trusted: Vec<IpNet>,
-    secret: Option<(String, String)>,
+    secret: Option<(String, Secret)>,
     reach: FieldReach,
     forwarded: bool,
     /// Where nothing is said of a connection.
@@ -52,16 +54,19 @@ impl Rules {
             let reach = Reach::new(patterns).map_err(|error| wrong(key, &error))?;
             Ok::<_, String>(Arc::new(reach))
         };
-        let trusted = gateway.trusted_proxies.iter().map(|text| network(text));
-        let trusted: Option<Vec<IpNet>> = trusted.collect();
+        let trusted = gateway.trusted_proxies.iter().map(|text| network::parse(text));
+        let trusted: Result<Vec<IpNet>, _> = trusted.collect();
         let secret = match gateway.secret_header.as_str() {
             "" => None,
-            text => Some(config::field(text).map_err(|why| wrong("secret_header", &why))?),
+            text => {
+                let (name, value) = config::field(text).map_err(|why| wrong("secret_header", &why))?;
+                Some((name, Secret::from(value)))
+            }
         };
         let rows = settings.routes.iter().enumerate();
         let rows = rows.map(|(at, row)| Row::new(settings, row).map_err(|why| format!("routes[{}].{why}", at + 1)));
         Ok(Self {
-            trusted: trusted.ok_or_else(|| wrong("trusted_proxies", &"one is neither an address nor a network"))?,
+            trusted: trusted.map_err(|error| wrong("trusted_proxies", &error))?,
             secret,
             reach: FieldReach {
                 upstream: reach("upstream_allow", &gateway.upstream_allow)?,
@@ -108,10 +113,10 @@ impl Rules {
             return true;
         };
         let mut values = request.values(name);
-        values.next().is_some_and(|value| is_same(value, secret.as_bytes())) && values.next().is_none()
+        values.next().is_some_and(|value| secret.is(value)) && values.next().is_none()
     }
 
-    /// What the first route says that the request matches.
+    /// What the route says that the request takes. Without routes its path decides nothing, and none is refused.
     pub(super) fn routed(&self, request: &RequestHead, target: &str) -> Result<Option<Terms>, Problem> {
         if self.routes.is_empty() {
             return Ok(None);
@@ -325,18 +330,6 @@ fn hop_addr(hop: &[u8]) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
     let with_port = || hop.parse::<SocketAddr>().ok().map(|addr| addr.ip());
     bare.unwrap_or(hop).parse().ok().or_else(with_port)
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-/// Compares in a time that says nothing of where they differ.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let differs = one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b));
-    one.len() == other.len() && differs == 0
 }
 
 fn forbidden(detail: String) -> Problem {

@@ -1,8 +1,5 @@
 //! From tokens to a plan: what binds to what, and whether it makes sense.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
 use memchr::memmem::Finder;
 
 use super::field::{self, FIELDS, Field, Known, Type};
@@ -12,6 +9,7 @@ use super::plan::{Comparison, Literal, Operand, Pattern, Test};
 use super::token::{Token, tokens};
 use super::{FilterError, Use};
 use crate::flow::Timestamp;
+use crate::network;
 
 /// Brackets and negations inside each other.
 const DEPTH_MAX: usize = 64;
@@ -246,12 +244,9 @@ impl Parser<'_> {
             if !matches!(one.of, Type::Text | Type::Json) {
                 return self.wrong_at(one.at, format!("this is {}, and no address", one.of.words()));
             }
-            let net = text
-                .parse::<IpNet>()
-                .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-            return match net {
+            return match network::parse(&text) {
                 Ok(net) => Ok(Test::Matches(one.operand, Pattern::Net(net))),
-                Err(_) => self.wrong_at(text_at.max(at), format!("{text:?} is no network such as 10.0.0.0/8")),
+                Err(error) => self.wrong_at(text_at.max(at), error.to_string()),
             };
         }
         self.expect("[", "`in`")?;

@@ -178,7 +178,11 @@ fn an_error_says_what_is_wrong_and_where() {
         ("size.contains(\"3\")", 1, "this is a number, and no text"),
         ("host.name == \"a\"", 1, "`host` is a text, and has nothing inside"),
         ("json[-1] == 2", 6, "a key in quotes, or a place from 0 on"),
-        ("client_ip in cidr(\"10.0.0.0/33\")", 19, "is no network"),
+        (
+            "client_ip in cidr(\"10.0.0.0/33\")",
+            19,
+            "neither an address nor a network",
+        ),
         ("(compressed", 12, "a bracket needs a `)` here"),
         ("compressed)", 11, "closes nothing"),
         ("compressed and true", 12, "joined with && and ||"),

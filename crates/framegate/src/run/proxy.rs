@@ -11,16 +11,17 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::control::api;
 use crate::control::cli::DATABASE_NAME;
 use crate::control::exit::ExitError;
 use crate::control::operations::{Context, Running};
-use crate::control::run_file::{Door, RunFile, Token};
+use crate::control::run_file::{Door, RunFile};
 use crate::flow::Timestamp;
 use crate::inspect::{Hooks, Judges};
 use crate::listen::{self, Listening, Rules, World};
 use crate::record::{Recorder, RecorderConfig, RecorderThread};
+use crate::secret::Secret;
 use crate::tls::{self, Ca, Tls};
 
 /// For what comes after the Closes: the last entries of the record, the end of the tasks.
@@ -49,7 +50,7 @@ impl Proxy {
         let ca = Arc::new(Ca::load_or_create(&tls::ca::directory(data_dir)).map_err(failed)?);
         let tls = Tls::new(&settings, Arc::clone(&ca)).map_err(|error| ExitError::Usage(error.to_string()))?;
         let tls = Arc::new(ArcSwap::from_pointee(tls));
-        let token = Token::generate().map_err(failed)?;
+        let token = token(&settings)?;
         let control_listener = bind_control(settings.listen.control)?;
         let settings = Arc::new(settings);
         let store_failed = CancellationToken::new();
@@ -193,6 +194,14 @@ fn create_directory(data_dir: &Path) -> Result<(), ExitError> {
             data_dir.display()
         ))
     })
+}
+
+/// The one that the settings name, or a new one.
+fn token(settings: &Settings) -> Result<Secret, ExitError> {
+    match settings.control.token_file.as_str() {
+        "" => Secret::generate().map_err(failed),
+        path => config::read_token(path).map_err(|why| ExitError::Usage(format!("control.token_file ({path}): {why}"))),
+    }
 }
 
 fn bind_control(addr: SocketAddr) -> Result<TcpListener, ExitError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{self, ConfigError, Kind, Loaded, Settings};
+use crate::config::{self, ConfigError, Control, Kind, Loaded, Settings};
 use crate::inspect::Judges;
 use crate::listen::{Rules, World};
 use crate::tls::Tls;
@@ -95,7 +95,7 @@ pub(super) fn plugins(world: &World) {
     }
 }
 
-/// What was asked for, except where it takes a restart: doors, threads, recorder, store and log are made once.
+/// What was asked for, except where it takes a restart: doors, threads, the token, recorder, store and log are made once.
 fn in_force(current: &Settings, asked: &Settings) -> Settings {
     Settings {
         listen: current.listen.clone(),
@@ -118,6 +118,10 @@ fn in_force(current: &Settings, asked: &Settings) -> Settings {
         intercept_rules: asked.intercept_rules.clone(),
         rewrite: asked.rewrite.clone(),
         tls: asked.tls.clone(),
+        control: Control {
+            token_file: current.control.token_file.clone(),
+            hosts: asked.control.hosts.clone(),
+        },
         metrics: asked.metrics.clone(),
     }
 }
@@ -153,18 +157,25 @@ mod tests {
         asked.limits.idle_ms = 7;
         asked.tls.passthrough = vec!["example.com".to_owned()];
         asked.store.flush_ms = 7;
+        asked.control.token_file = "token".to_owned();
+        asked.control.hosts = vec!["framegate.internal".to_owned()];
         asked.listen.threads = 7;
         let next = in_force(&current, &asked);
         assert_eq!(
             differences(&current, &next),
             [
                 "limits.idle_ms = 7 (was 0)",
-                "tls.passthrough = [\"example.com\"] (was [])"
+                "tls.passthrough = [\"example.com\"] (was [])",
+                "control.hosts = [\"framegate.internal\"] (was [])"
             ]
         );
         assert_eq!(
             differences(&next, &asked),
-            ["listen.threads = 7 (was 0)", "store.flush_ms = 7 (was 100)"]
+            [
+                "listen.threads = 7 (was 0)",
+                "store.flush_ms = 7 (was 100)",
+                "control.token_file = \"token\" (was \"\")"
+            ]
         );
         assert_eq!(differences(&asked, &asked), Vec::<String>::new());
     }

@@ -6,5 +6,5 @@ mod metrics;
 pub use log::{BadDirectives, start};
 pub(crate) use metrics::{
     By, Class, Door, EndedBy, Entered, HookClosed, HookFailure, HookSkipped, HookVerdict, JudgeKind, LostBy, Now,
-    Outcome, PluginNow, StoreNow, became, counts, render,
+    Outcome, PluginNow, SafetyNow, StoreNow, became, counts, render,
 };

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::host::Host;
+use crate::network;
 
 /// A list of host patterns, each of them one of:
 ///
@@ -100,8 +101,8 @@ impl HostPatterns {
             return Ok(());
         }
         if pattern.contains('/') {
-            let network = pattern.parse::<IpNet>().map_err(|_| why_not(pattern))?;
-            self.networks.push(canonical(network));
+            let network = network::parse(pattern).map_err(|_| why_not(pattern))?;
+            self.networks.push(network);
             return Ok(());
         }
         if let Some(parent) = pattern.strip_prefix("*.") {
@@ -127,21 +128,6 @@ impl HostPatterns {
                 .match_indices('.')
                 .any(|(dot, _)| self.parents.contains(&name[dot + 1..]))
     }
-}
-
-/// Hosts are compared with IPv4-mapped addresses unmapped, so networks of them must be too.
-fn canonical(network: IpNet) -> IpNet {
-    let IpAddr::V4(ip) = network.addr().to_canonical() else {
-        return network;
-    };
-    let prefix = if network.max_prefix_len() == 128 {
-        network.prefix_len().checked_sub(96)
-    } else {
-        Some(network.prefix_len())
-    };
-    prefix
-        .and_then(|prefix| ipnet::Ipv4Net::new(ip, prefix).ok())
-        .map_or(network, IpNet::V4)
 }
 
 fn why_not(pattern: &str) -> &'static str {

@@ -116,3 +116,17 @@ fn no_upstream_outlives_its_client_nor_the_reverse() {
     drop(behind);
     assert!(!matches!(client.hear(), Heard::Frame(_)));
 }
+
+#[test]
+fn the_largest_numbers_that_a_field_takes_limit_nothing_and_break_nothing() {
+    let (proxy, server) = (gateway(&[]), Server::new());
+    let most = [
+        "x-wsproxy-idletimeout: 18446744073709551615",
+        "x-wsproxy-maxframesize: 18446744073709551615",
+    ];
+    let (mut client, mut behind) = open(&proxy, &server, &most);
+    let long = vec![b'x'; 100_000];
+    client.send(TEXT, &long);
+    behind.hears(TEXT, &long);
+    part(client, behind);
+}

@@ -70,6 +70,18 @@ fn a_path_takes_its_route_however_it_is_written() {
 }
 
 #[test]
+fn without_routes_a_path_goes_on_as_it_came() {
+    let (proxy, server) = (gateway(&[]), Server::new());
+    let upstream = format!("x-wsproxy-upstream: {}", server.url());
+    for path in ["/open/../chat", "/open/%2e%2E/chat;a=b", "//chat?a=/../b", "/%"] {
+        let _client = ask(&proxy, path, &[&upstream]);
+        crate::stage::wait_for(path, || server.has_been_dialled().then_some(()));
+        let (_, head) = server.accept();
+        assert!(head.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{head}");
+    }
+}
+
+#[test]
 fn upstreams_are_taken_in_turn_and_one_that_is_gone_is_passed_over() {
     let servers = [Server::new(), Server::new()];
     let gone = Server::new().url();

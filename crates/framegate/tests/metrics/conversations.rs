@@ -141,6 +141,43 @@ fn what_judges_do_is_counted(record: &str) {
 }
 
 #[test]
+fn what_a_rule_stops_and_what_it_would_stop_is_counted_by_rule_once_for_each_message() {
+    let stage = Stage::new(&[
+        r#"safety.input.presets=["path-traversal"]"#,
+        "safety.input.action=log_only",
+        "safety.input.bytes_max=200",
+        r#"safety.input.rules=[{id="bad", pattern="bad"}, {id="worse", pattern="worse", action="block"}]"#,
+        // What was logged is looked at again.
+        r#"rewrite=[{literal="one", replacement="two"}]"#,
+    ]);
+    let (mut client, mut server) = stage.open();
+    let long = [b'x'; 201];
+    for text in [
+        &b"bad"[..],
+        b"bad one",
+        b"../../etc/passwd bad",
+        b"bad and worse",
+        &long,
+        b"good",
+    ] {
+        client.send(TEXT, text);
+    }
+    for text in [&b"bad"[..], b"bad two", b"../../etc/passwd bad", &long, b"good"] {
+        server.hears(TEXT, text);
+    }
+    assert_eq!(
+        Scrape::of(&stage.proxy).some("framegate_safety_matches_total"),
+        [
+            (r#"{rule="bad",action="log_only"}"#, 2.0),
+            (r#"{rule="path-traversal/parent",action="log_only"}"#, 1.0),
+            (r#"{rule="too-long",action="log_only"}"#, 1.0),
+            (r#"{rule="worse",action="block"}"#, 1.0),
+        ]
+    );
+    part(client, server);
+}
+
+#[test]
 fn what_judges_do_is_counted_on_record() {
     what_judges_do_is_counted("record.enabled=true");
 }

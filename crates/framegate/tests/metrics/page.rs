@@ -40,6 +40,7 @@ fn the_page_has_every_metric_with_its_type_and_labels_and_no_other() {
         route.as_str(),
         r#"plugins=[{path="some.star"}]"#,
         r#"schemas=[{id="form", path="form.json"}]"#,
+        r#"safety.input.rules=[{id="bad", pattern="bad"}]"#,
     ];
     let mut args = vec!["--mode", "gateway@:0"];
     args.extend(settings.iter().flat_map(|setting| ["--set", setting]));

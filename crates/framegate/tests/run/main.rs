@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod control;
 mod conversation;
 #[cfg(target_os = "linux")] // it mounts a small file system
 mod crash;

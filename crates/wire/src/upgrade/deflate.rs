@@ -3,7 +3,7 @@
 
 use super::extension::Offer;
 use super::response::{ResponseFlaw, negotiated};
-use crate::deflate::params::{NAME, Offered};
+use crate::deflate::params::{NAME, Offered, SERVER_MAX_WINDOW_BITS};
 use crate::deflate::{Deflater, Params};
 use crate::http::ResponseHead;
 
@@ -18,8 +18,18 @@ pub fn accept_deflate(offers: &[Offer], own: &Params) -> Option<(Params, String)
     let deflate = offers.iter().filter(|offer| offer.is_deflate());
     deflate
         .filter_map(|offer| Offered::parse(offer.params()).ok())
-        .find_map(|offered| agreed(&offered, own))
-        .map(|params| (params, params.to_answer()))
+        .find_map(|offered| Some((offered, agreed(&offered, own)?)))
+        .map(|(offered, params)| (params, answer(&offered, &params)))
+}
+
+/// The element that accepts this offer with these parameters.
+fn answer(offered: &Offered, params: &Params) -> String {
+    let mut text = params.to_answer();
+    // A limit on the server's window is accepted by repeating it, even one that limits nothing (RFC 7692 §7.1.2.1).
+    if offered.server_max_window_bits.is_some() && params.server_max_window_bits == 15 {
+        text += &format!("; {SERVER_MAX_WINDOW_BITS}=15");
+    }
+    text
 }
 
 /// The parameters with which this offer is accepted.
@@ -132,7 +142,10 @@ mod tests {
                 "x-other; a=b, Permessage-Deflate; client_max_window_bits",
                 "permessage-deflate",
             ),
-            ("permessage-deflate; server_max_window_bits=15", "permessage-deflate"),
+            (
+                "permessage-deflate; server_max_window_bits=15",
+                "permessage-deflate; server_max_window_bits=15",
+            ),
             (
                 "permessage-deflate; server_max_window_bits=9; server_no_context_takeover",
                 "permessage-deflate; server_no_context_takeover; server_max_window_bits=9",

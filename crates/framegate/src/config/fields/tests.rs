@@ -8,7 +8,7 @@ use super::{FieldError, FieldReach, Reach, Terms};
 use crate::config::{Gateway, OnBinary, RouteRow};
 use crate::flow::Direction;
 
-fn reach() -> FieldReach {
+pub(super) fn reach() -> FieldReach {
     let none = Arc::new(Reach::new(&[]).unwrap());
     FieldReach {
         upstream: Arc::clone(&none),
@@ -72,6 +72,8 @@ fn a_wrong_value_names_its_field_and_what_was_expected() {
         ("x-wsproxy-upstream", "http://h", "neither ws nor wss"),
         ("x-wsproxy-upstream", "ws://a, ws://b", "host or port"),
         ("x-wsproxy-upstream", "ws://u:hush@h", "password"),
+        ("x-wsproxy-upstream", "u:hush@h", "it has no scheme"),
+        ("x-wsproxy-inboundhook", "http://u:hush@h/", "password"),
         ("x-wsproxy-inboundhook", "", "expected a URL"),
         ("x-wsproxy-outboundhook", "ws://h", "neither http nor https"),
         ("x-wsproxy-inboundhook-method", "PO ST", "a method"),

@@ -1,8 +1,9 @@
 //! Who may ask: what keeps web pages of other sites away from the control door.
 //!
 //! A browser sends requests for any page, so that being on loopback protects nothing. The `Host` of a request must be
-//! an IP address or `localhost` (a name that a stranger's DNS points here is neither), its `Origin`, if it has one,
-//! must be this door itself, and the API asks for the token, which no page knows. There is no CORS.
+//! an IP address, `localhost` or a name of `control.hosts` (one that a stranger's DNS points here is none of them), its
+//! `Origin`, if it has one, must be this door itself, and the API asks for the token, which no page knows. There is no
+//! CORS.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use super::problem::Problem;
 use super::routes::App;
 
 /// Refuses what a page of another site may have sent. Stands before every route.
-pub(super) async fn same_site(request: Request, next: Next) -> Response {
-    let mut response = match check_site(request.headers(), request.uri()) {
+pub(super) async fn same_site(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let settings = app.context.running.as_ref().map(|running| running.settings.load());
+    let named = settings.map_or_else(Vec::new, |settings| settings.control.hosts.clone());
+    let mut response = match check_site(request.headers(), request.uri(), &named) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -66,7 +69,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-fn check_site(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+fn check_site(headers: &HeaderMap, uri: &Uri, named: &[String]) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Problem::new(400, "exactly one Host is asked for"));
@@ -74,8 +77,8 @@ fn check_site(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     let host = host.to_str().unwrap_or_default();
     // RFC 9112 §3.2.2: the authority of an absolute-form target goes before Host; a stranger's may be in either.
     let authority = uri.authority().map(axum::http::uri::Authority::as_str);
-    if !is_own(host) || authority.is_some_and(|authority| !is_own(authority)) {
-        let why = "Host is neither an IP address nor localhost: a page of another site may have sent this";
+    if !is_own(host, named) || authority.is_some_and(|authority| !is_own(authority, named)) {
+        let why = "Host is no IP address, localhost or one of control.hosts: a page of another site may have sent this";
         return Err(Problem::new(403, why));
     }
     let own = format!("http://{host}");
@@ -91,8 +94,8 @@ fn check_site(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     Ok(())
 }
 
-/// An IP address or `localhost`, with or without a port.
-fn is_own(host: &str) -> bool {
+/// An IP address, `localhost` or one of these names, with or without a port.
+fn is_own(host: &str, named: &[String]) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => {
             let Some((name, port)) = rest.split_once(']') else {
@@ -103,7 +106,12 @@ fn is_own(host: &str) -> bool {
         None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
     let port_is_good = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    port_is_good && (name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok())
+    let name_is_good = || {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let mut own = named.iter().map(String::as_str).chain(["localhost"]);
+        own.any(|own| own.eq_ignore_ascii_case(name))
+    };
+    port_is_good && (name.parse::<IpAddr>().is_ok() || name_is_good())
 }
 
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {
@@ -125,11 +133,22 @@ mod tests {
             "[::1]:8081",
             "192.0.2.7:1",
         ] {
-            assert!(is_own(host), "{host}");
+            assert!(is_own(host, &[]), "{host}");
+        }
+        let named = ["framegate.internal".to_owned()];
+        for host in ["framegate.internal", "Framegate.Internal.:8081", "localhost", "[::1]"] {
+            assert!(is_own(host, &named), "{host}");
         }
         for host in [
             "",
             "evil.example",
+            "evil.framegate.internal",
+            "framegate.internal.evil.example",
+            "framegate.internal..",
+            "framegate.internal:evil",
+            "[framegate.internal]evil",
+            ":8081",
+            ".",
             "evil.example:8081",
             "127.0.0.1.evil.example",
             "localhost.evil.example",
@@ -141,7 +160,7 @@ mod tests {
             "127.0.0.1/evil.example",
             "2130706433",
         ] {
-            assert!(!is_own(host), "{host}");
+            assert!(!is_own(host, &named), "{host}");
         }
     }
 }

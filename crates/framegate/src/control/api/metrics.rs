@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use super::routes::App;
+use crate::config::SafetyAction;
 use crate::control::operations::{Context, Running};
 use crate::inspect::PluginCounts;
-use crate::telemetry::{self, Now, PluginNow, StoreNow};
+use crate::telemetry::{self, Now, PluginNow, SafetyNow, StoreNow};
 
 /// The files of an SQLite database, by what stands behind its name.
 const FILES: [&str; 3] = ["", "-wal", "-shm"];
@@ -32,6 +33,7 @@ fn now(context: &Context, running: &Running) -> Now {
         started_at: running.started_at,
         held: judges.desk().held(),
         plugins: judges.plugin_counts().into_iter().map(plugin).collect(),
+        safety: judges.safety_matches().into_iter().map(safety).collect(),
         schemas: judges.schema_violations(),
         breakers: running.hooks.breakers(),
         store: running.recording.queued().map(|(queued, max)| StoreNow {
@@ -53,6 +55,15 @@ fn plugin((id, counts): (String, PluginCounts)) -> PluginNow {
             ("closed", counts.closed),
         ],
     }
+}
+
+/// The action as the settings have it.
+fn safety((rule, action, messages): (String, SafetyAction, u64)) -> SafetyNow {
+    let action = match action {
+        SafetyAction::Block => "block",
+        SafetyAction::LogOnly => "log_only",
+    };
+    SafetyNow { rule, action, messages }
 }
 
 /// A file that is not there has none.

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::operations::Context;
-use super::run_file::Token;
+use crate::secret::Secret;
 
 /// What the control door takes upon itself at the most.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +82,7 @@ impl Serving {
 pub fn start(
     listener: TcpListener,
     context: Context,
-    token: Token,
+    token: Secret,
     limits: Limits,
     shutdown: CancellationToken,
 ) -> io::Result<Serving> {

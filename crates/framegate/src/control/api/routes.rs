@@ -22,17 +22,17 @@ use super::metrics::metrics;
 use super::problem::Problem;
 use super::{Limits, guard};
 use crate::control::operations::{ALL, Args, Context, Gives, Operation, ParamKind, find};
-use crate::control::run_file::Token;
+use crate::secret::Secret;
 
 /// What the routes share.
 pub(super) struct App {
     pub(super) context: Context,
-    pub(super) token: Token,
+    pub(super) token: Secret,
     limits: Limits,
 }
 
 impl App {
-    pub(super) fn new(context: Context, token: Token, limits: Limits) -> Self {
+    pub(super) fn new(context: Context, token: Secret, limits: Limits) -> Self {
         Self { context, token, limits }
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn router(app: App) -> Router {
         .merge(api)
         .fallback(nothing)
         .method_not_allowed_fallback(|| async { Problem::new(405, "this path is for GET") })
-        .layer(middleware::from_fn(guard::same_site))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::same_site))
         .with_state(app)
 }
 

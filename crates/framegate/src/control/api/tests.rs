@@ -21,10 +21,11 @@ use super::{Limits, Serving, start};
 use crate::config::Settings;
 use crate::control::client::Client;
 use crate::control::operations::{Context, Event, OperationError, Recording, Running, find};
-use crate::control::run_file::{Door, RunFile, Token};
+use crate::control::run_file::{Door, RunFile};
 use crate::exchange::samples;
 use crate::flow::{Flow, FlowId, Message, Timestamp};
 use crate::inspect::{Hooks, Judges};
+use crate::secret::Secret;
 use crate::store::Writer;
 use crate::tls::{Ca, Tls};
 
@@ -62,7 +63,7 @@ impl Recording for Recorder {
 struct Api {
     dir: tempfile::TempDir,
     serving: Option<Serving>,
-    token: Token,
+    token: Secret,
     flushes: Arc<AtomicUsize>,
     events: broadcast::Sender<Arc<Event>>,
     draining: CancellationToken,
@@ -121,7 +122,7 @@ impl Api {
             draining: draining.clone(),
             stopping: shutdown.clone(),
         };
-        let token = Token::generate().unwrap();
+        let token = Secret::generate().unwrap();
         let context = Context::of_running(database, running);
         let serving = start(listener, context, token.clone(), limits, shutdown.clone()).unwrap();
         Self {

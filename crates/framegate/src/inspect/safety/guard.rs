@@ -6,6 +6,7 @@ use wire::frame::Opcode;
 
 use super::super::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use super::{Action, Found, InputRules, Redactor};
+use crate::config::TOO_LONG;
 use crate::flow::{Decision, Direction, Kind};
 use crate::query::{FlowFacts, MessageFacts};
 use crate::telemetry::JudgeKind;
@@ -13,8 +14,8 @@ use crate::telemetry::JudgeKind;
 /// Close code of a conversation that a rule ends: policy violation (RFC 6455 §7.4.1).
 const POLICY: u16 = 1008;
 
-/// The rule that means what is not read for its length.
-const TOO_LONG: &str = "too-long";
+/// What is said of a message that passes though a rule matches it.
+const LOGGED: &str = "safety_logged";
 
 /// Stops what must not pass.
 #[derive(Clone, Debug)]
@@ -69,9 +70,13 @@ impl Judge for Guard {
             return Answer::Pass;
         };
         let blocks = found.action == Action::Block;
+        // One that was changed is looked at again, and is the same message.
+        if blocks || !decision.more.iter().any(|(name, _)| name == LOGGED) {
+            self.rules.count(&found.rule_id);
+        }
         let discreet = self.discreet && subject.facts.direction == Direction::Receive;
         let facts = [
-            (if blocks { "safety_blocked" } else { "safety_logged" }, "true"),
+            (if blocks { "safety_blocked" } else { LOGGED }, "true"),
             ("safety_rule_id", &found.rule_id),
             (
                 "safety_matched_on",

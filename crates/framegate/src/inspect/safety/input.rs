@@ -1,12 +1,14 @@
 //! The safety filter: whether a message has what no message should have.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::excerpt::{excerpt, secret_excerpt};
 use super::patterns::Patterns;
 use super::presets::{self, Confirm, PRESETS};
 use super::rule::{Action, Found, Ids, InputRuleSpec, InputSpec, RuleError};
 use super::unescape::{between_quotes, each_level, undo};
+use crate::config::TOO_LONG;
 use crate::query::{Facts, Filter, FlowFacts, MessageFacts, Use};
 
 /// The rules of the safety filter. Cheap to clone; the clones share everything.
@@ -20,6 +22,15 @@ struct Rules {
     patterns: Patterns,
     /// For each pattern the place of its rule.
     rule_of: Vec<usize>,
+    /// Messages that each rule was found in, and behind them those that were not read for their length.
+    counts: Vec<Count>,
+}
+
+#[derive(Debug)]
+struct Count {
+    rule_id: Arc<str>,
+    action: Action,
+    messages: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -68,12 +79,38 @@ impl InputRules {
         }
         let patterns = Patterns::new(&patterns)
             .map_err(|(number, what)| RuleError::new(&*all[rule_of[number]].id, format!("its pattern: {what}")))?;
-        Ok(Self(Arc::new(Rules { all, patterns, rule_of })))
+        let mut counted: Vec<_> = all.iter().map(|rule| (rule.id.clone(), rule.action)).collect();
+        counted.push((TOO_LONG.into(), spec.action));
+        let count = |(rule_id, action)| Count {
+            rule_id,
+            action,
+            messages: AtomicU64::new(0),
+        };
+        Ok(Self(Arc::new(Rules {
+            counts: counted.into_iter().map(count).collect(),
+            all,
+            patterns,
+            rule_of,
+        })))
     }
 
     /// Whether there is nothing to ask.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.all.is_empty()
+    }
+
+    /// Counts a message that this rule was found in.
+    pub(crate) fn count(&self, rule_id: &str) {
+        let mut counts = self.0.counts.iter();
+        if let Some(count) = counts.find(|count| &*count.rule_id == rule_id) {
+            count.messages.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Each rule, what becomes of messages that it is found in, and how many that were.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&str, Action, u64)> {
+        let counts = self.0.counts.iter();
+        counts.map(|count| (&*count.rule_id, count.action, count.messages.load(Ordering::Relaxed)))
     }
 
     /// The first rule that blocks, or else the first that logs, in the order of presets and then rules.

@@ -23,5 +23,5 @@ mod render;
 pub(crate) use cells::Entered;
 pub(crate) use hook_labels::{HookClosed, HookFailure, HookSkipped, HookVerdict};
 pub(crate) use labels::{By, Class, Door, EndedBy, JudgeKind, LostBy, Outcome, became};
-pub(crate) use render::{Now, PluginNow, StoreNow, render};
+pub(crate) use render::{Now, PluginNow, SafetyNow, StoreNow, render};
 pub(crate) use threads::counts;

@@ -21,6 +21,8 @@ pub(crate) struct Now {
     pub(crate) held: (usize, usize),
     /// The plugins that are in force.
     pub(crate) plugins: Vec<PluginNow>,
+    /// The rules of the safety filter that are in force.
+    pub(crate) safety: Vec<SafetyNow>,
     /// The schemas that are in force, and the messages that did not have the form of each.
     pub(crate) schemas: Vec<(String, u64)>,
     /// Hooks by scheme, host and port, and whether each is left alone.
@@ -40,6 +42,17 @@ pub(crate) struct PluginNow {
     pub(crate) failures: u64,
     /// Calls by what they decided.
     pub(crate) decided: [(&'static str, u64); 3],
+}
+
+/// What a rule of the safety filter has found since it was configured.
+#[derive(Clone, Debug)]
+pub(crate) struct SafetyNow {
+    /// Its id in the configuration, or that of a preset's.
+    pub(crate) rule: String,
+    /// What becomes of messages that it is found in.
+    pub(crate) action: &'static str,
+    /// How many that were.
+    pub(crate) messages: u64,
 }
 
 /// The record.
@@ -97,6 +110,13 @@ impl Collector for Now {
             &count(bytes as u64),
         )?;
         self.plugins(encoder)?;
+        let help = "Messages in which a rule of the safety filter was found.";
+        let mut metric = encoder.encode_descriptor("framegate_safety_matches", help, None, MetricType::Counter)?;
+        for SafetyNow { rule, action, messages } in &self.safety {
+            metric
+                .encode_family(&[("rule", rule.as_str()), ("action", action)])?
+                .encode_counter::<NoLabelSet, u64, u64>(messages, None)?;
+        }
         let help = "Messages that did not have the form that a schema wants.";
         let mut metric = encoder.encode_descriptor("framegate_schema_violations", help, None, MetricType::Counter)?;
         for (id, violations) in &self.schemas {
@@ -188,6 +208,7 @@ mod tests {
             started_at: Timestamp(0),
             held: (0, 0),
             plugins: Vec::new(),
+            safety: Vec::new(),
             schemas: Vec::new(),
             breakers,
             store: None,

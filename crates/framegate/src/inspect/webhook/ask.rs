@@ -20,8 +20,11 @@ use crate::config;
 use crate::flow::Direction;
 use crate::telemetry;
 
-/// The first pause before a request is made again; each is twice as long as the one before.
+/// The first pause before a request is made again; each is twice as long as the one before, up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// So soon a hook is asked that is back.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// So much of a body that says nothing is read, so that the connection can be used again.
 const IGNORED_MAX: usize = 64 << 10;
@@ -64,11 +67,14 @@ impl Asker {
         let Some(permit) = self.breaker.permit(now()) else {
             return deliver(Outcome::Failed(Failure::Breaker));
         };
-        telemetry::counts().hook_requests.one(self.direction);
         let mut slot = None;
         if !self.place.may_multiplex() {
             slot = Some(pool::take(&self.place, self.share()).await);
+            if permit.is_void() {
+                return deliver(Outcome::Failed(Failure::Breaker));
+            }
         }
+        telemetry::counts().hook_requests.one(self.direction);
         let timeout = Duration::from_millis(self.settings.timeout_ms);
         let deadline = tokio::time::Instant::now() + timeout;
         let last = RefCell::new(None);
@@ -232,9 +238,13 @@ async fn retry(
     last.replace(Some(trouble.failure));
     if fresh {
         tokio::time::sleep(*pause).await;
-        *pause *= 2;
+        *pause = longer(*pause);
     }
     Ok(())
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(PAUSE_MAX)
 }
 
 impl Lane {
@@ -306,4 +316,16 @@ impl Rest {
 fn now() -> u64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PAUSE, PAUSE_MAX, longer};
+
+    #[test]
+    fn a_hook_that_is_back_is_asked_soon_however_long_it_was_away() {
+        let mut pauses = std::iter::successors(Some(PAUSE), |pause| Some(longer(*pause)));
+        assert!(pauses.by_ref().take(1000).all(|pause| pause <= PAUSE_MAX));
+        assert_eq!(pauses.next(), Some(PAUSE_MAX));
+    }
 }

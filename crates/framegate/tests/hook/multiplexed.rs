@@ -1,85 +1,20 @@
 //! Hooks in TLS, and in HTTP/2.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::Version;
 use rustls_pki_types::PrivateKeyDer;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::peers::{TEXT, both_are_closed, part};
 use crate::scripted::Stage;
+use crate::served::serve;
 
-/// Answers 403 to `attack`, 418 to a request that is not in that version, and 200 to all else.
-async fn judge(request: Request<Incoming>, version: Version) -> Result<Response<Full<Bytes>>, Infallible> {
-    let spoken = request.version();
-    let body = request.into_body().collect().await.unwrap().to_bytes();
-    let status = match &body[..] {
-        _ if spoken != version => 418,
-        b"attack" => 403,
-        _ => 200,
-    };
-    Ok(Response::builder().status(status).body(Full::default()).unwrap())
-}
-
-/// A hook that speaks that version, in TLS if it has a certificate; where it is, and how many connections it has had.
-fn hook(version: Version, tls: Option<Arc<ServerConfig>>) -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let connections = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&connections);
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            loop {
-                let (tcp, _) = listener.accept().await.unwrap();
-                count.fetch_add(1, Ordering::SeqCst);
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| judge(request, version));
-                    // The proxy may go at any time.
-                    let _ = match (tls, version) {
-                        (None, Version::HTTP_2) => {
-                            let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                            builder.serve_connection(TokioIo::new(tcp), service).await
-                        }
-                        (Some(tls), Version::HTTP_2) => {
-                            let Ok(tls) = TlsAcceptor::from(tls).accept(tcp).await else {
-                                return;
-                            };
-                            let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                            builder.serve_connection(TokioIo::new(tls), service).await
-                        }
-                        (Some(tls), _) => {
-                            let Ok(tls) = TlsAcceptor::from(tls).accept(tcp).await else {
-                                return;
-                            };
-                            let builder = hyper::server::conn::http1::Builder::new();
-                            builder.serve_connection(TokioIo::new(tls), service).await
-                        }
-                        (None, _) => {
-                            let builder = hyper::server::conn::http1::Builder::new();
-                            builder.serve_connection(TokioIo::new(tcp), service).await
-                        }
-                    };
-                });
-            }
-        });
-    });
-    (addr, connections)
+/// Answers 403 to `attack`.
+fn stops_attacks(body: &[u8]) -> (Duration, u16) {
+    (Duration::ZERO, if body == b"attack" { 403 } else { 200 })
 }
 
 /// Sixteen at once and one that is stopped.
@@ -99,35 +34,61 @@ fn judges(stage: &Stage) {
 
 #[test]
 fn http_2_without_tls_has_one_connection_for_all() {
-    let (addr, connections) = hook(Version::HTTP_2, None);
+    let (addr, connections) = serve(Version::HTTP_2, None, stops_attacks);
     let settings = ["hook.http=\"2\"", "hook.timeout_ms=10000", "listen.threads=1"];
     let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
     judges(&stage);
-    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    assert_eq!(connections.all(), 1);
+}
+
+/// Stands before a hook, and passes on what is said on its connections but for the first `silent` ones, as a machine does
+/// that is gone.
+struct Front {
+    addr: SocketAddr,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Front {
+    fn new(hook: SocketAddr, silent: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let open = Arc::<Mutex<Vec<_>>>::default();
+        let kept = Arc::clone(&open);
+        std::thread::spawn(move || {
+            let _silent: Vec<_> = listener.incoming().take(silent).collect();
+            for tcp in listener.incoming() {
+                let (mut client, mut server) = (tcp.unwrap(), TcpStream::connect(hook).unwrap());
+                kept.lock().unwrap().push(client.try_clone().unwrap());
+                let (mut back, mut forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut client, &mut server));
+                std::thread::spawn(move || std::io::copy(&mut forth, &mut back));
+            }
+        });
+        Self { addr, open }
+    }
+
+    fn stage(&self, settings: &[&str]) -> Stage {
+        let own = ["hook.http=\"2\"", "listen.threads=1"];
+        Stage::new(
+            Some(&format!("http://{}/", self.addr)),
+            None,
+            &[&own, settings].concat(),
+        )
+    }
+
+    /// Ends every connection that there is.
+    fn cut_all(&self) {
+        for tcp in self.open.lock().unwrap().drain(..) {
+            let _ = tcp.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 #[test]
 fn a_shared_connection_that_has_fallen_silent_is_left_by_all() {
-    // It takes connections and says nothing on the first, as a machine that is gone does.
-    let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = front.local_addr().unwrap();
-    let (behind, _) = hook(Version::HTTP_2, None);
-    std::thread::spawn(move || {
-        let _silent = front.accept().unwrap();
-        for tcp in front.incoming() {
-            let (mut client, mut server) = (tcp.unwrap(), std::net::TcpStream::connect(behind).unwrap());
-            let (mut back, mut forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut client, &mut server));
-            std::thread::spawn(move || std::io::copy(&mut forth, &mut back));
-        }
-    });
-    let settings = [
-        "hook.http=\"2\"",
-        "hook.timeout_ms=1000",
-        "listen.threads=1",
-        "hook.fail=open",
-    ];
-    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
+    let (hook, _) = serve(Version::HTTP_2, None, stops_attacks);
+    let front = Front::new(hook, 1);
+    let stage = front.stage(&["hook.timeout_ms=1000", "hook.fail=open"]);
     let (mut client, mut server) = stage.open();
     for text in [&b"skipped"[..], b"judged"] {
         client.send(TEXT, text);
@@ -135,6 +96,26 @@ fn a_shared_connection_that_has_fallen_silent_is_left_by_all() {
     }
     client.send(TEXT, b"attack");
     assert_eq!(both_are_closed(&mut client, &mut server, 1008), "blocked by policy");
+}
+
+#[test]
+fn a_shared_connection_that_ends_again_and_again_loses_no_message() {
+    let (hook, connections) = serve(Version::HTTP_2, None, stops_attacks);
+    let front = Front::new(hook, 0);
+    let stage = front.stage(&["hook.timeout_ms=60000", "limits.held_messages_max=100"]);
+    let (mut client, mut server) = stage.open();
+    let frames = (0..1000u32).flat_map(|at| client.frame(TEXT, at.to_string().as_bytes()));
+    let sending = client.send_behind(frames.collect());
+    for at in 0..1000u32 {
+        server.hears(TEXT, at.to_string().as_bytes());
+        if at % 200 == 100 {
+            front.cut_all();
+        }
+    }
+    sending.join().unwrap();
+    client.send(TEXT, b"attack");
+    assert_eq!(both_are_closed(&mut client, &mut server, 1008), "blocked by policy");
+    assert!(connections.all() > 3, "{}", connections.all());
 }
 
 /// A certificate for 127.0.0.1, in a file as well, and what a server needs to show it.
@@ -156,12 +137,12 @@ fn in_tls_the_handshake_says_which_http_it_is() {
     for (protocol, version) in [(&b"h2"[..], Version::HTTP_2), (b"http/1.1", Version::HTTP_11)] {
         let dir = tempfile::tempdir().unwrap();
         let (file, config) = certificate(&dir, protocol);
-        let (addr, connections) = hook(version, Some(config));
+        let (addr, connections) = serve(version, Some(config), stops_attacks);
         let trusted = format!("tls.upstream_ca={file}");
         let settings = [&trusted[..], "hook.timeout_ms=10000", "listen.threads=1"];
         let stage = Stage::new(Some(&format!("https://{addr}/")), None, &settings);
         judges(&stage);
-        let connections = connections.load(Ordering::SeqCst);
+        let connections = connections.all();
         assert!(
             connections <= if version == Version::HTTP_2 { 1 } else { 16 },
             "{connections}"
@@ -173,7 +154,7 @@ fn in_tls_the_handshake_says_which_http_it_is() {
 fn a_hook_whose_certificate_does_not_hold_is_not_asked() {
     let dir = tempfile::tempdir().unwrap();
     let (_, config) = certificate(&dir, b"h2");
-    let (addr, _) = hook(Version::HTTP_2, Some(config));
+    let (addr, _) = serve(Version::HTTP_2, Some(config), stops_attacks);
     let stage = Stage::new(
         Some(&format!("https://{addr}/")),
         None,

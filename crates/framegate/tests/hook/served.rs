@@ -1,0 +1,127 @@
+//! A hook on another implementation of HTTP, in either version, that takes its time.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+/// How it judges a payload: so long it takes, and the status.
+pub(crate) type Judges = fn(&[u8]) -> (Duration, u16);
+
+/// The connections that it has had.
+#[derive(Default)]
+pub(crate) struct Connections {
+    all: AtomicUsize,
+    open: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Connections {
+    pub(crate) fn all(&self) -> usize {
+        self.all.load(Ordering::SeqCst)
+    }
+
+    /// The greatest number at once.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+#[derive(Clone)]
+struct Served {
+    version: Version,
+    tls: Option<Arc<ServerConfig>>,
+    judges: Judges,
+    connections: Arc<Connections>,
+}
+
+/// A hook that speaks that version, in TLS if it has a certificate. A request in another one gets 418.
+pub(crate) fn serve(
+    version: Version,
+    tls: Option<Arc<ServerConfig>>,
+    judges: Judges,
+) -> (SocketAddr, Arc<Connections>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let served = Served {
+        version,
+        tls,
+        judges,
+        connections: Arc::default(),
+    };
+    let connections = Arc::clone(&served.connections);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                tokio::spawn(served.clone().connection(tcp));
+            }
+        });
+    });
+    (addr, connections)
+}
+
+impl Served {
+    async fn connection(self, tcp: TcpStream) {
+        let connections = Arc::clone(&self.connections);
+        connections.all.fetch_add(1, Ordering::SeqCst);
+        let open = connections.open.fetch_add(1, Ordering::SeqCst) + 1;
+        connections.most.fetch_max(open, Ordering::SeqCst);
+        tcp.set_nodelay(true).unwrap();
+        match &self.tls {
+            None => self.speak(TokioIo::new(tcp)).await,
+            Some(tls) => {
+                if let Ok(tls) = TlsAcceptor::from(Arc::clone(tls)).accept(tcp).await {
+                    self.speak(TokioIo::new(tls)).await;
+                }
+            }
+        }
+        connections.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    async fn speak(&self, io: impl Read + Write + Unpin + Send + 'static) {
+        let service = service_fn(|request| answer(request, self.version, self.judges));
+        // The proxy may go at any time.
+        let _ = match self.version {
+            Version::HTTP_2 => {
+                let builder = http2::Builder::new(TokioExecutor::new());
+                builder.serve_connection(io, service).await
+            }
+            _ => http1::Builder::new().serve_connection(io, service).await,
+        };
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    version: Version,
+    judges: Judges,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let spoken = request.version();
+    let body = request.into_body().collect().await;
+    // It may have gone while it asked.
+    let (takes, status) = body.map_or((Duration::ZERO, 400), |body| judges(&body.to_bytes()));
+    // The hook's own slowness, not the test's waiting.
+    tokio::time::sleep(takes).await;
+    let status = if spoken == version { status } else { 418 };
+    Ok(Response::builder().status(status).body(Full::default()).unwrap())
+}

@@ -9,6 +9,7 @@ use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::peers::{TEXT, both_are_closed, part};
+use crate::scrape::Scrape;
 use crate::scripted::Stage;
 use crate::served::serve;
 
@@ -116,6 +117,20 @@ fn a_shared_connection_that_ends_again_and_again_loses_no_message() {
     client.send(TEXT, b"attack");
     assert_eq!(both_are_closed(&mut client, &mut server, 1008), "blocked by policy");
     assert!(connections.all() > 3, "{}", connections.all());
+}
+
+#[test]
+fn a_hook_that_breaks_off_every_question_is_not_flooded_with_it() {
+    let (addr, _) = serve(Version::HTTP_2, None, |_| (Duration::ZERO, 0));
+    let settings = ["hook.http=\"2\"", "hook.timeout_ms=500", "hook.fail=open"];
+    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"hello");
+    server.hears(TEXT, b"hello");
+    let retries = Scrape::of(&stage.proxy).get("framegate_hook_retries_total{direction=\"send\"}");
+    // With the pauses there is time for some ten.
+    assert!((1.0..20.0).contains(&retries), "{retries}");
+    part(client, server);
 }
 
 /// A certificate for 127.0.0.1, in a file as well, and what a server needs to show it.

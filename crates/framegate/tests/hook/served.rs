@@ -1,6 +1,6 @@
 //! A hook on another implementation of HTTP, in either version, that takes its time.
 
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-/// How it judges a payload: so long it takes, and the status.
+/// How it judges a payload: so long it takes, and the status; 0: none, it breaks off.
 pub(crate) type Judges = fn(&[u8]) -> (Duration, u16);
 
 /// The connections that it has had.
@@ -111,17 +111,16 @@ impl Served {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    version: Version,
-    judges: Judges,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, version: Version, judges: Judges) -> io::Result<Response<Full<Bytes>>> {
     let spoken = request.version();
     let body = request.into_body().collect().await;
     // It may have gone while it asked.
     let (takes, status) = body.map_or((Duration::ZERO, 400), |body| judges(&body.to_bytes()));
     // The hook's own slowness, not the test's waiting.
     tokio::time::sleep(takes).await;
+    if status == 0 {
+        return Err(io::Error::other("nothing to say"));
+    }
     let status = if spoken == version { status } else { 418 };
     Ok(Response::builder().status(status).body(Full::default()).unwrap())
 }

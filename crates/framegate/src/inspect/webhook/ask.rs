@@ -133,7 +133,7 @@ impl Asker {
         mut slot: Option<Slot>,
         last: &RefCell<Option<Failure>>,
     ) -> Result<(Outcome, Option<Rest>), Failure> {
-        let mut pause = PAUSE;
+        let (mut pause, mut tried) = (PAUSE, false);
         loop {
             let (mut lane, fresh) = match self.lane(&mut slot).await {
                 Ok(lane) => lane,
@@ -152,7 +152,9 @@ impl Asker {
                 // The connection is of no use, but its place is still this question's.
                 slot = Some(back);
             }
-            retry(trouble, &mut pause, fresh, last).await?;
+            // One that was kept may have ended meanwhile: that says nothing of the next one.
+            retry(trouble, &mut pause, fresh || tried, last).await?;
+            tried = true;
             telemetry::counts().hook_retries.one(self.direction);
         }
     }
@@ -229,14 +231,14 @@ impl Asker {
 async fn retry(
     trouble: Trouble,
     pause: &mut Duration,
-    fresh: bool,
+    waits: bool,
     last: &RefCell<Option<Failure>>,
 ) -> Result<(), Failure> {
     if !trouble.again {
         return Err(trouble.failure);
     }
     last.replace(Some(trouble.failure));
-    if fresh {
+    if waits {
         tokio::time::sleep(*pause).await;
         *pause = longer(*pause);
     }

@@ -26,12 +26,21 @@ class Control:
         status, text = self._request("POST", operation, words, body)
         return status, json.loads(text or "{}")
 
+    def metrics(self) -> dict[str, float]:
+        """Each sample, with its labels, and its value."""
+        status, text = self._send("GET", "/metrics", b"")
+        assert status == 200, f"{status} {text}"
+        samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {sample: float(value) for sample, _, value in samples}
+
     def close(self) -> None:
         self.connection.close()
 
     def _request(self, method: str, operation: str, words: dict, body: bytes) -> tuple[int, str]:
+        return self._send(method, f"/api/v1/{operation}?{urlencode(words)}", body)
+
+    def _send(self, method: str, path: str, body: bytes) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {self.token}"}
-        path = f"/api/v1/{operation}?{urlencode(words)}"
         self.connection.request(method, path, body or None, headers)
         response = self.connection.getresponse()
         return response.status, response.read().decode()

@@ -166,12 +166,18 @@ impl Chain {
         !self.waiting.iter().all(VecDeque::is_empty)
     }
 
+    /// Whether a message of that direction is on its way.
+    pub(crate) fn holds(&self, direction: Direction) -> bool {
+        !self.waiting[direction.index()].is_empty()
+    }
+
     /// The next verdict that took its time.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Verdict)> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Direction, Ticket, Verdict)> {
         loop {
-            if let Some((ticket, verdict, decision)) = self.go_on() {
-                self.note(ticket, &verdict, decision);
-                return Poll::Ready((ticket, verdict));
+            if let Some((message, verdict)) = self.go_on() {
+                let Subject { ticket, facts, .. } = message.subject;
+                self.note(ticket, &verdict, message.decision);
+                return Poll::Ready((facts.direction, ticket, verdict));
             }
             if !self.is_waiting() {
                 return Poll::Pending;
@@ -233,7 +239,7 @@ impl Chain {
     }
 
     /// Lets those go on that are not held up any more, up to the first that is decided.
-    fn go_on(&mut self) -> Option<(Ticket, Verdict, Decision)> {
+    fn go_on(&mut self) -> Option<(Waiting, Verdict)> {
         for waiting in &mut self.waiting {
             let mut ahead = None;
             for at in 0..waiting.len() {
@@ -241,8 +247,7 @@ impl Chain {
                 let verdict = self.panel.advance(message, ahead);
                 ahead = Some(message.at);
                 if let Some(verdict) = verdict {
-                    let message = waiting.remove(at)?;
-                    return Some((message.subject.ticket, verdict, message.decision));
+                    return Some((waiting.remove(at)?, verdict));
                 }
             }
         }

@@ -15,11 +15,28 @@ const INJECT: &str = "inject";
 impl Conversation {
     /// Shows a whole message to the judges.
     pub(super) fn inspect(&mut self, inspect: Inspect, at: Timestamp) {
-        match &mut self.judges {
-            Some(judges) => self.verdicts.extend(judges.inspect(inspect, at)),
+        let direction = inspect.facts.direction;
+        let decided = match &mut self.judges {
+            Some(judges) => judges.inspect(inspect, at),
             // No gate asks where nobody judges.
-            None => self.verdicts.push((inspect.ticket, Verdict::Pass)),
+            None => Some((inspect.ticket, Verdict::Pass)),
+        };
+        if let Some((ticket, verdict)) = decided {
+            let decided = self.in_turn(self.retired.len(), (direction, ticket, verdict));
+            self.verdicts.extend(decided);
         }
+    }
+
+    /// A verdict, unless it ends the conversation while chains before the one that gave it hold messages that may still
+    /// leave.
+    fn in_turn(&mut self, chain: usize, decided: (Direction, Ticket, Verdict)) -> Option<(Ticket, Verdict)> {
+        let (direction, ticket, verdict) = decided;
+        let before = &self.retired[..chain];
+        if matches!(verdict, Verdict::Close { .. }) && before.iter().any(|before| before.holds(direction)) {
+            self.withheld.push((direction, ticket, verdict));
+            return None;
+        }
+        Some((ticket, verdict))
     }
 
     /// Tells the session what the judges have said.
@@ -50,12 +67,23 @@ impl Conversation {
     }
 
     fn late_verdict(&mut self, cx: &mut Context<'_>) -> Option<(Ticket, Verdict)> {
-        let all = self.retired.iter_mut().chain(self.judges.as_deref_mut());
-        let mut late = all.map(|judges| judges.poll(cx));
-        late.find_map(|late| match late {
-            Poll::Ready(verdict) => Some(verdict),
-            Poll::Pending => None,
-        })
+        loop {
+            let free =
+                |(direction, ..): &(Direction, _, _)| !self.retired.iter().any(|before| before.holds(*direction));
+            if let Some(at) = self.withheld.iter().position(free) {
+                let (_, ticket, verdict) = self.withheld.remove(at);
+                return Some((ticket, verdict));
+            }
+            let all = self.retired.iter_mut().chain(self.judges.as_deref_mut());
+            let mut late = all.enumerate().map(|(chain, judges)| (chain, judges.poll(cx)));
+            let (chain, decided) = late.find_map(|(chain, late)| match late {
+                Poll::Ready(decided) => Some((chain, decided)),
+                Poll::Pending => None,
+            })?;
+            if let Some(verdict) = self.in_turn(chain, decided) {
+                return Some(verdict);
+            }
+        }
     }
 
     /// There is nobody any more to hold this direction's messages for.

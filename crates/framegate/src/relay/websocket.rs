@@ -83,6 +83,7 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
             agreed.unknown,
         ),
         verdicts: Vec::new(),
+        withheld: Vec::new(),
         injected: Vec::new(),
         allowances: Allowances::new(limits, spending, millis()),
         lifetime: lifetime(limits),
@@ -148,6 +149,8 @@ pub(super) struct Conversation {
     pub(super) rejudged: Rejudged,
     /// What judges have said and the session has not heard yet.
     pub(super) verdicts: Vec<(Ticket, Verdict)>,
+    /// What ends the conversation as soon as those who judged before hold nothing of that direction any more.
+    pub(super) withheld: Vec<(Direction, Ticket, Verdict)>,
     /// What was injected and is not on record yet.
     pub(super) injected: Vec<Ticket>,
     /// What the peers may still say; `None`: as much as they like.

@@ -14,6 +14,7 @@ mod report;
 #[allow(dead_code)] // the tests of `hook` use more of it
 #[path = "../hook/scripted.rs"]
 mod scripted;
+#[allow(dead_code)] // the tests of `hook` use more of it
 #[path = "../hook/served.rs"]
 mod served;
 mod settings;

@@ -1,10 +1,14 @@
 //! Hooks that do not answer, or not as HTTP has it.
 
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::peers::{TEXT, both_are_closed, ended, messages, part};
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+use crate::peers::{PING, TEXT, both_are_closed, ended, messages, part};
 use crate::scripted::{Does, Hook, Stage, status};
 
 /// The word for a failure, and what a hook does that has failed so.
@@ -31,29 +35,46 @@ fn ways() -> Vec<Way> {
     ]
 }
 
+/// Each of these ways for a message of its own, its number.
+fn failing(ways: &[Way], settings: &[&str]) -> (Hook, Stage) {
+    let does: Vec<_> = ways.iter().map(|(_, does)| *does).collect();
+    let hook = Hook::new(move |asked| {
+        let at: usize = std::str::from_utf8(&asked.body).unwrap().parse().unwrap();
+        does[at]()
+    });
+    let stage = Stage::sending(&hook, &[settings, &["hook.breaker_failures=0"]].concat());
+    (hook, stage)
+}
+
 #[test]
 fn a_failure_closes_or_lets_go_as_the_settings_say() {
-    for (at, (word, way)) in ways().into_iter().enumerate() {
-        let hook = Hook::new(move |_| way());
-        let quick = "hook.timeout_ms=150";
-        let stage = Stage::sending(&hook, &[quick]);
-        let (mut client, mut server) = stage.open();
-        client.send(TEXT, b"hello");
-        let reason = both_are_closed(&mut client, &mut server, 1008);
-        assert_eq!(reason, "could not be inspected", "{at}");
-        ended(&stage.proxy, "1");
-        let row = messages(&stage.proxy, "1").remove(0);
-        assert_eq!(row["metadata"]["hook_failure"], word, "{at}: {row}");
-
-        let stage = Stage::sending(&hook, &[quick, "hook.fail=open"]);
-        let (mut client, mut server) = stage.open();
-        client.send(TEXT, b"hello");
-        server.hears(TEXT, b"hello");
-        part(client, server);
-        ended(&stage.proxy, "1");
-        let row = messages(&stage.proxy, "1").remove(0);
-        assert_eq!(row["metadata"]["hook_skipped"], "open", "{at}: {row}");
-        assert_eq!(row["metadata"]["hook_failure"], word, "{at}: {row}");
+    // Some say nothing before the time is over; of the others no busy machine is to say so.
+    let (late, soon): (Vec<_>, Vec<_>) = ways()
+        .into_iter()
+        .partition(|(word, _)| ["timeout", "connect"].contains(word));
+    for (ways, time) in [(late, "hook.timeout_ms=500"), (soon, "hook.timeout_ms=10000")] {
+        for (policy, closes) in [("hook.fail=closed", true), ("hook.fail=open", false)] {
+            let (_hook, stage) = failing(&ways, &[time, policy]);
+            let mut pairs: Vec<_> = ways.iter().map(|_| stage.open()).collect();
+            for (at, (client, _)) in pairs.iter_mut().enumerate() {
+                client.send(TEXT, at.to_string().as_bytes());
+            }
+            for (at, ((mut client, mut server), (word, _))) in pairs.into_iter().zip(&ways).enumerate() {
+                if closes {
+                    let reason = both_are_closed(&mut client, &mut server, 1008);
+                    assert_eq!(reason, "could not be inspected", "{word} {at}");
+                } else {
+                    server.hears(TEXT, at.to_string().as_bytes());
+                    part(client, server);
+                }
+                let flow = (at + 1).to_string();
+                ended(&stage.proxy, &flow);
+                let row = messages(&stage.proxy, &flow).remove(0);
+                assert_eq!(row["metadata"]["hook_failure"], *word, "{at}: {row}");
+                let skipped = if closes { Value::Null } else { "open".into() };
+                assert_eq!(row["metadata"]["hook_skipped"], skipped, "{at}: {row}");
+            }
+        }
     }
 }
 
@@ -119,6 +140,27 @@ fn a_breaker_leaves_a_hook_alone_that_fails_again_and_again() {
 }
 
 #[test]
+fn messages_that_wait_for_a_connection_do_not_ask_a_hook_that_is_left_alone_by_then() {
+    let hook = Hook::new(|_| status(500));
+    let settings = [
+        "hook.fail=open",
+        "hook.breaker_failures=1",
+        "hook.breaker_ms=86400000",
+        "hook.pool_size=1",
+        "listen.threads=1",
+    ];
+    let stage = Stage::sending(&hook, &settings);
+    let (mut client, mut server) = stage.open();
+    let frames: Vec<u8> = (0..50).flat_map(|at| client.frame(TEXT, &[b'0' + at])).collect();
+    client.tcp.write_all(&frames).unwrap();
+    for at in 0..50 {
+        server.hears(TEXT, &[b'0' + at]);
+    }
+    assert_eq!(hook.asked().len(), 1);
+    part(client, server);
+}
+
+#[test]
 fn a_hook_that_is_started_again_loses_no_message_and_lets_none_pass_unseen() {
     let seen = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&seen);
@@ -151,15 +193,17 @@ fn a_hook_that_is_started_again_loses_no_message_and_lets_none_pass_unseen() {
 
 #[test]
 fn a_hook_that_is_not_there_yet_is_waited_for() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
-    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &["hook.timeout_ms=10000"]);
+    // The port is taken, but nobody listens there.
+    let kept = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    kept.set_reuse_address(true).unwrap();
+    kept.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let addr = kept.local_addr().unwrap().as_socket().unwrap();
+    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &["hook.timeout_ms=60000"]);
     let (mut client, mut server) = stage.open();
     client.send(TEXT, b"early");
-    client.send(crate::peers::PING, b"sent behind it");
-    let hook = crate::stage::wait_for("the port", || TcpListener::bind(addr).ok());
-    let hook = Hook::at(hook, |_| status(200));
+    client.send(PING, b"sent behind it");
+    server.hears(PING, b"sent behind it");
+    let hook = Hook::at(TcpListener::bind(addr).unwrap(), |_| status(200));
     server.hears(TEXT, b"early");
     assert_eq!(hook.asked().len(), 1);
 }

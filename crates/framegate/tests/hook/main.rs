@@ -3,13 +3,19 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod crowd;
+mod drain;
 mod failures;
+mod hostile;
 mod multiplexed;
 mod order;
 #[allow(dead_code)] // the tests of `relay` use more of it
 #[path = "../relay/peers.rs"]
 mod peers;
 mod requests;
+#[allow(dead_code)] // the tests of `metrics` use more of it
+#[path = "../metrics/scrape.rs"]
+mod scrape;
 mod scripted;
 mod served;
 mod smuggling;

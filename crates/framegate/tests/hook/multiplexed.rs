@@ -1,20 +1,19 @@
 //! Hooks in TLS, and in HTTP/2.
 
-use std::sync::atomic::Ordering;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hyper::Version;
 
 use crate::peers::{TEXT, both_are_closed, part};
+use crate::scrape::Scrape;
 use crate::scripted::Stage;
-use crate::served::{certificate, hook};
+use crate::served::{certificate, serve};
 
-/// Answers 403 to `attack`, 418 to a request that is not in that version, and 200 to all else.
-fn says(spoken: Version, version: Version, body: &[u8]) -> u16 {
-    match body {
-        _ if spoken != version => 418,
-        b"attack" => 403,
-        _ => 200,
-    }
+/// Answers 403 to `attack`.
+fn stops_attacks(body: &[u8]) -> (Duration, u16) {
+    (Duration::ZERO, if body == b"attack" { 403 } else { 200 })
 }
 
 /// Sixteen at once and one that is stopped.
@@ -34,35 +33,61 @@ fn judges(stage: &Stage) {
 
 #[test]
 fn http_2_without_tls_has_one_connection_for_all() {
-    let (addr, connections) = hook(Version::HTTP_2, None, says);
+    let (addr, connections) = serve(Version::HTTP_2, None, stops_attacks);
     let settings = ["hook.http=\"2\"", "hook.timeout_ms=10000", "listen.threads=1"];
     let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
     judges(&stage);
-    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    assert_eq!(connections.all(), 1);
+}
+
+/// Stands before a hook, and passes on what is said on its connections but for the first `silent` ones, as a machine does
+/// that is gone.
+struct Front {
+    addr: SocketAddr,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Front {
+    fn new(hook: SocketAddr, silent: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let open = Arc::<Mutex<Vec<_>>>::default();
+        let kept = Arc::clone(&open);
+        std::thread::spawn(move || {
+            let _silent: Vec<_> = listener.incoming().take(silent).collect();
+            for tcp in listener.incoming() {
+                let (mut client, mut server) = (tcp.unwrap(), TcpStream::connect(hook).unwrap());
+                kept.lock().unwrap().push(client.try_clone().unwrap());
+                let (mut back, mut forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut client, &mut server));
+                std::thread::spawn(move || std::io::copy(&mut forth, &mut back));
+            }
+        });
+        Self { addr, open }
+    }
+
+    fn stage(&self, settings: &[&str]) -> Stage {
+        let own = ["hook.http=\"2\"", "listen.threads=1"];
+        Stage::new(
+            Some(&format!("http://{}/", self.addr)),
+            None,
+            &[&own, settings].concat(),
+        )
+    }
+
+    /// Ends every connection that there is.
+    fn cut_all(&self) {
+        for tcp in self.open.lock().unwrap().drain(..) {
+            let _ = tcp.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 #[test]
 fn a_shared_connection_that_has_fallen_silent_is_left_by_all() {
-    // It takes connections and says nothing on the first, as a machine that is gone does.
-    let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = front.local_addr().unwrap();
-    let (behind, _) = hook(Version::HTTP_2, None, says);
-    std::thread::spawn(move || {
-        let _silent = front.accept().unwrap();
-        for tcp in front.incoming() {
-            let (mut client, mut server) = (tcp.unwrap(), std::net::TcpStream::connect(behind).unwrap());
-            let (mut back, mut forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut client, &mut server));
-            std::thread::spawn(move || std::io::copy(&mut forth, &mut back));
-        }
-    });
-    let settings = [
-        "hook.http=\"2\"",
-        "hook.timeout_ms=1000",
-        "listen.threads=1",
-        "hook.fail=open",
-    ];
-    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
+    let (hook, _) = serve(Version::HTTP_2, None, stops_attacks);
+    let front = Front::new(hook, 1);
+    let stage = front.stage(&["hook.timeout_ms=1000", "hook.fail=open"]);
     let (mut client, mut server) = stage.open();
     for text in [&b"skipped"[..], b"judged"] {
         client.send(TEXT, text);
@@ -73,16 +98,50 @@ fn a_shared_connection_that_has_fallen_silent_is_left_by_all() {
 }
 
 #[test]
+fn a_shared_connection_that_ends_again_and_again_loses_no_message() {
+    let (hook, connections) = serve(Version::HTTP_2, None, stops_attacks);
+    let front = Front::new(hook, 0);
+    let stage = front.stage(&["hook.timeout_ms=60000", "limits.held_messages_max=100"]);
+    let (mut client, mut server) = stage.open();
+    let frames = (0..1000u32).flat_map(|at| client.frame(TEXT, at.to_string().as_bytes()));
+    let sending = client.send_behind(frames.collect());
+    for at in 0..1000u32 {
+        server.hears(TEXT, at.to_string().as_bytes());
+        if at % 200 == 100 {
+            front.cut_all();
+        }
+    }
+    sending.join().unwrap();
+    client.send(TEXT, b"attack");
+    assert_eq!(both_are_closed(&mut client, &mut server, 1008), "blocked by policy");
+    assert!(connections.all() > 3, "{}", connections.all());
+}
+
+#[test]
+fn a_hook_that_breaks_off_every_question_is_not_flooded_with_it() {
+    let (addr, _) = serve(Version::HTTP_2, None, |_| (Duration::ZERO, 0));
+    let settings = ["hook.http=\"2\"", "hook.timeout_ms=500", "hook.fail=open"];
+    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"hello");
+    server.hears(TEXT, b"hello");
+    let retries = Scrape::of(&stage.proxy).get("framegate_hook_retries_total{direction=\"send\"}");
+    // With the pauses there is time for some ten.
+    assert!((1.0..20.0).contains(&retries), "{retries}");
+    part(client, server);
+}
+
+#[test]
 fn in_tls_the_handshake_says_which_http_it_is() {
     for (protocol, version) in [(&b"h2"[..], Version::HTTP_2), (b"http/1.1", Version::HTTP_11)] {
         let dir = tempfile::tempdir().unwrap();
         let (file, config) = certificate(&dir, "127.0.0.1", protocol);
-        let (addr, connections) = hook(version, Some(config), says);
+        let (addr, connections) = serve(version, Some(config), stops_attacks);
         let trusted = format!("tls.upstream_ca={file}");
         let settings = [&trusted[..], "hook.timeout_ms=10000", "listen.threads=1"];
         let stage = Stage::new(Some(&format!("https://{addr}/")), None, &settings);
         judges(&stage);
-        let connections = connections.load(Ordering::SeqCst);
+        let connections = connections.all();
         assert!(
             connections <= if version == Version::HTTP_2 { 1 } else { 16 },
             "{connections}"
@@ -94,7 +153,7 @@ fn in_tls_the_handshake_says_which_http_it_is() {
 fn a_hook_whose_certificate_does_not_hold_is_not_asked() {
     let dir = tempfile::tempdir().unwrap();
     let (_, config) = certificate(&dir, "127.0.0.1", b"h2");
-    let (addr, _) = hook(Version::HTTP_2, Some(config), says);
+    let (addr, _) = serve(Version::HTTP_2, Some(config), stops_attacks);
     let stage = Stage::new(
         Some(&format!("https://{addr}/")),
         None,

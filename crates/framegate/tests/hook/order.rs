@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::peers::{TEXT, part};
-use crate::scripted::{Hook, Stage, status};
+use crate::peers::{BINARY, PING, TEXT, both_are_closed, part};
+use crate::scripted::{Barrier, Hook, Stage, status};
 
 const MESSAGES: u64 = 1000;
 
 /// A number that looks like chance, the same in every run.
-fn scattered(number: u64) -> u64 {
+pub(crate) fn scattered(number: u64) -> u64 {
     let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ (mixed >> 29)) >> 7
 }
@@ -94,7 +94,49 @@ fn a_direction_whose_hook_hangs_does_not_hold_the_other() {
         server.send(TEXT, b"free");
         client.hears(TEXT, b"free");
     }
-    client.send(crate::peers::PING, b"alive");
-    server.send(crate::peers::PING, b"alive");
-    client.hears(crate::peers::PING, b"alive");
+    client.send(PING, b"alive");
+    server.send(PING, b"alive");
+    client.hears(PING, b"alive");
+}
+
+#[test]
+fn one_that_ends_the_conversation_unasked_lets_those_before_it_leave_first() {
+    let long = vec![b'a'; 1500];
+    let enders: [(u8, &[u8], u16); 3] = [(BINARY, b"\0\x01", 1003), (TEXT, &long, 1009), (TEXT, b"attack", 1008)];
+    let barrier = Barrier::default();
+    let held = barrier.clone();
+    let hook = Hook::new(move |asked| {
+        if asked.body.starts_with(b"first") {
+            held.pass();
+        }
+        status(if asked.body == b"attack" { 403 } else { 200 })
+    });
+    let settings = [
+        "hook.body_bytes_max=1024",
+        "hook.cache_entries=100",
+        "hook.cache_ms=600000",
+        "listen.threads=1",
+    ];
+    let stage = Stage::sending(&hook, &settings);
+    // That verdict is kept.
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"attack");
+    both_are_closed(&mut client, &mut server, 1008);
+    let mut pairs = Vec::new();
+    for (opcode, ender, code) in enders {
+        let (mut client, mut server) = stage.open();
+        client.send(TEXT, format!("first {code}").as_bytes());
+        client.send(opcode, ender);
+        client.send(TEXT, b"behind it");
+        client.send(PING, b"all has been seen");
+        server.hears(PING, b"all has been seen");
+        pairs.push((client, server, code));
+    }
+    hook.wait_for_questions(1 + enders.len());
+    barrier.open();
+    for (mut client, mut server, code) in pairs {
+        server.hears(TEXT, format!("first {code}").as_bytes());
+        both_are_closed(&mut client, &mut server, code);
+    }
+    assert_eq!(hook.asked().len(), 1 + enders.len(), "what is behind it is asked about");
 }

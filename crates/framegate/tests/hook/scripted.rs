@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use crate::peers::{End, shake_hands};
 use crate::stage::{Proxy, connect, wait_for};
@@ -110,6 +110,22 @@ impl Hook {
     }
 }
 
+/// Holds whoever comes, until it is opened.
+#[derive(Clone, Default)]
+pub(crate) struct Barrier(Arc<(Mutex<bool>, Condvar)>);
+
+impl Barrier {
+    pub(crate) fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    pub(crate) fn pass(&self) {
+        let closed = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(closed, |open| !*open).unwrap());
+    }
+}
+
 fn serve(tcp: TcpStream, script: &Script, all: &Mutex<Vec<Asked>>) -> std::io::Result<()> {
     tcp.set_nodelay(true)?;
     let mut out = tcp.try_clone()?;
@@ -131,7 +147,17 @@ fn serve(tcp: TcpStream, script: &Script, all: &Mutex<Vec<Asked>>) -> std::io::R
     Ok(())
 }
 
-fn read(input: &mut impl BufRead) -> std::io::Result<Option<Asked>> {
+/// The next request.
+pub(crate) fn read(input: &mut impl BufRead) -> std::io::Result<Option<Asked>> {
+    let Some(mut asked) = read_head(input)? else {
+        return Ok(None);
+    };
+    input.read_exact(&mut asked.body)?;
+    Ok(Some(asked))
+}
+
+/// The next request without its body, which has as much room as it needs.
+pub(crate) fn read_head(input: &mut impl BufRead) -> std::io::Result<Option<Asked>> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if input.read_line(&mut head)? == 0 {
@@ -148,7 +174,6 @@ fn read(input: &mut impl BufRead) -> std::io::Result<Option<Asked>> {
     };
     let len = asked.field("content-length").map_or(0, |len| len.parse().unwrap());
     asked.body.resize(len, 0);
-    input.read_exact(&mut asked.body)?;
     Ok(Some(asked))
 }
 

@@ -92,18 +92,11 @@ fn after_the_conversation(scrape: &Scrape) {
 }
 
 #[test]
-fn a_conversation_on_record_is_counted() {
-    a_conversation_is_counted(&[]);
-}
-
-#[test]
-fn a_conversation_that_nobody_records_is_counted_all_the_same() {
-    a_conversation_is_counted(&["record.enabled=false"]);
-}
-
-#[test]
-fn a_conversation_whose_messages_are_held_until_they_are_whole_is_counted_all_the_same() {
-    a_conversation_is_counted(&["record.enabled=false", "wire.violations=\"close\""]);
+fn a_conversation_is_counted_on_record_or_not_and_whether_messages_are_held_or_not() {
+    let unrecorded = "record.enabled=false";
+    for settings in [&[][..], &[unrecorded], &[unrecorded, "wire.violations=\"close\""]] {
+        a_conversation_is_counted(settings);
+    }
 }
 
 fn what_judges_do_is_counted(record: &str) {
@@ -178,13 +171,10 @@ fn what_a_rule_stops_and_what_it_would_stop_is_counted_by_rule_once_for_each_mes
 }
 
 #[test]
-fn what_judges_do_is_counted_on_record() {
-    what_judges_do_is_counted("record.enabled=true");
-}
-
-#[test]
-fn what_judges_do_is_counted_without_a_record() {
-    what_judges_do_is_counted("record.enabled=false");
+fn what_judges_do_is_counted_on_record_or_not() {
+    for record in ["record.enabled=true", "record.enabled=false"] {
+        what_judges_do_is_counted(record);
+    }
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
-use crate::peers::{End, Stage, TEXT, ended, part};
+use crate::peers::{End, Stage, TEXT, ended, may_open, part};
 
 /// That connection's `nth` message.
 fn said(at: usize, nth: usize) -> Vec<u8> {
@@ -76,21 +75,6 @@ fn what_two_hundred_say_at_once_is_each_on_its_own_record_in_order() {
     let mut pairs: Vec<_> = (0..200).map(|_| stage.open()).collect();
     talk(&mut pairs, MESSAGES);
     all_is_on_record(&stage, pairs, MESSAGES);
-}
-
-/// Both ends of each connection are files of this process, and the proxy has as many.
-fn may_open(files: u64) {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    setrlimit(Resource::Nofile, raised).unwrap();
-    let enough = limit.maximum.is_none_or(|maximum| maximum >= files);
-    assert!(
-        enough,
-        "this test needs {files} open files, the system allows {limit:?}"
-    );
 }
 
 #[test]

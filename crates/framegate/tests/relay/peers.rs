@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use socket2::SockRef;
 
@@ -347,4 +348,19 @@ pub(crate) fn payload(message: &Value) -> Vec<u8> {
         Value::String(text) => text.clone().into_bytes(),
         _ => BASE64.decode(message["raw_bytes"].as_str().unwrap()).unwrap(),
     }
+}
+
+/// Lets this process have so many open files: both ends of each connection are some of them.
+pub(crate) fn may_open(files: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let enough = limit.maximum.is_none_or(|maximum| maximum >= files);
+    assert!(
+        enough,
+        "this test needs {files} open files, the system allows {limit:?}"
+    );
 }

@@ -111,7 +111,7 @@ impl Trial {
     fn decided(&mut self) -> Vec<(u64, Verdict)> {
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = Vec::new();
-        while let Poll::Ready((ticket, verdict)) = self.chain.poll(&mut cx) {
+        while let Poll::Ready((_, ticket, verdict)) = self.chain.poll(&mut cx) {
             all.push((ticket.0, verdict));
         }
         all

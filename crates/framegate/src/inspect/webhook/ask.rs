@@ -22,8 +22,11 @@ use crate::config;
 use crate::flow::{Direction, millis, millis_at};
 use crate::telemetry;
 
-/// The first pause before a request is made again; each is twice as long as the one before.
+/// The first pause before a request is made again; each is twice as long as the one before, up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// So soon a hook is asked that is back.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// So much of a body that says nothing is read, so that the connection can be used again.
 const IGNORED_MAX: usize = 64 << 10;
@@ -96,11 +99,14 @@ impl Asker {
         let Some(permit) = self.breaker.permit(millis_at(began)) else {
             return deliver(Outcome::Failed(Failure::Breaker));
         };
-        telemetry::counts().hook_requests.one(self.direction);
         let mut slot = None;
         if !self.place.may_multiplex() {
             slot = Some(pool::take(&self.place, self.share()).await);
+            if permit.is_void() {
+                return deliver(Outcome::Failed(Failure::Breaker));
+            }
         }
+        telemetry::counts().hook_requests.one(self.direction);
         let timeout = Duration::from_millis(self.settings.timeout_ms);
         let deadline = tokio::time::Instant::now() + timeout;
         let last = RefCell::new(None);
@@ -159,7 +165,7 @@ impl Asker {
         mut slot: Option<Slot>,
         last: &RefCell<Option<Failure>>,
     ) -> Result<(Outcome, Option<Rest>), Failure> {
-        let mut pause = PAUSE;
+        let (mut pause, mut tried) = (PAUSE, false);
         loop {
             let (mut lane, fresh) = match self.lane(&mut slot).await {
                 Ok(lane) => lane,
@@ -178,7 +184,9 @@ impl Asker {
                 // The connection is of no use, but its place is still this question's.
                 slot = Some(back);
             }
-            retry(trouble, &mut pause, fresh, last).await?;
+            // One that was kept may have ended meanwhile: that says nothing of the next one.
+            retry(trouble, &mut pause, fresh || tried, last).await?;
+            tried = true;
             telemetry::counts().hook_retries.one(self.direction);
         }
     }
@@ -259,18 +267,22 @@ impl Asker {
 async fn retry(
     trouble: Trouble,
     pause: &mut Duration,
-    fresh: bool,
+    waits: bool,
     last: &RefCell<Option<Failure>>,
 ) -> Result<(), Failure> {
     if !trouble.again {
         return Err(trouble.failure);
     }
     last.replace(Some(trouble.failure));
-    if fresh {
+    if waits {
         tokio::time::sleep(*pause).await;
-        *pause *= 2;
+        *pause = longer(*pause);
     }
     Ok(())
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(PAUSE_MAX)
 }
 
 impl Lane {
@@ -338,5 +350,17 @@ impl Rest {
         if let Ok(true) = self.lane.skip(&mut self.body, None).await {
             self.lane.keep().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PAUSE, PAUSE_MAX, longer};
+
+    #[test]
+    fn a_hook_that_is_back_is_asked_soon_however_long_it_was_away() {
+        let mut pauses = std::iter::successors(Some(PAUSE), |pause| Some(longer(*pause)));
+        assert!(pauses.by_ref().take(1000).all(|pause| pause <= PAUSE_MAX));
+        assert_eq!(pauses.next(), Some(PAUSE_MAX));
     }
 }

@@ -68,6 +68,11 @@ impl Breaker {
 }
 
 impl Permit<'_> {
+    /// Whether the breaker has opened since: who has only waited so far asks no more.
+    pub(super) fn is_void(&self) -> bool {
+        !self.probe && self.breaker.is_open()
+    }
+
     /// The hook has answered.
     pub(super) fn answered(self) -> Option<Turn> {
         if self.breaker.failures.load(Ordering::Relaxed) != 0 {
@@ -138,6 +143,17 @@ mod tests {
         assert_eq!(breaker.permit(200).unwrap().answered(), Some(Turn::Closed));
         let (one, other) = (breaker.permit(200), breaker.permit(200));
         assert!(one.is_some() && other.is_some());
+    }
+
+    #[test]
+    fn who_waits_while_it_opens_asks_no_more() {
+        let breaker = Breaker::default();
+        let (waits, asks) = (breaker.permit(0).unwrap(), breaker.permit(0).unwrap());
+        assert!(!waits.is_void());
+        assert_eq!(asks.failed(0, 1, 100), Some(Turn::Opened));
+        assert!(waits.is_void());
+        let probe = breaker.permit(100).unwrap();
+        assert!(!probe.is_void());
     }
 
     #[test]

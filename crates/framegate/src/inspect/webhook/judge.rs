@@ -40,6 +40,8 @@ pub(in crate::inspect) struct Webhook {
     under_way: Vec<(Ticket, JoinHandle<()>)>,
     waiting: VecDeque<Job>,
     inbox: Rc<RefCell<Inbox>>,
+    /// A message that ends the conversation without a question, once those before it have left.
+    ending: Option<(Ticket, Decided)>,
     /// What is to be said on record about the answer that was polled last.
     noted: Option<Outcome>,
 }
@@ -89,6 +91,7 @@ impl Webhook {
             under_way: Vec::new(),
             waiting: VecDeque::new(),
             inbox: Rc::default(),
+            ending: None,
             noted: None,
         })
     }
@@ -193,6 +196,58 @@ impl Webhook {
         });
         // It is large, and a task's future is moved several times before it runs.
         tokio::task::spawn_local(Box::pin(asking))
+    }
+
+    /// The answer at once, or a question.
+    fn consider(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
+        if let Err(answer) = self.admit(subject, decision) {
+            return answer;
+        }
+        let key = self.key(subject);
+        if let Some(kept) = key.and_then(|key| cache::get(&key, self.settings.cache_ms))
+            && self.fail != HookFail::Shadow
+        {
+            telemetry::counts().hook_cache_hits.one(self.asker.direction);
+            let outcome = Outcome::from(kept);
+            self.facts(&outcome, decision);
+            let opinion = self.opinion(subject.opcode, &outcome);
+            return Answer::Decided(Decided {
+                opinion,
+                by: BY.to_owned(),
+            });
+        }
+        let about = About {
+            flow: u64::from(flow.id.0),
+            sequence: subject.facts.sequence,
+            direction: subject.facts.direction,
+            opcode: subject.opcode,
+            payload: &subject.payload,
+        };
+        let body = match self.body(&about, decision) {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        if body.opaque {
+            self.skipped(HookSkipped::Opaque);
+        }
+        // What it was asked about only in part it has not judged.
+        let whole = !decision.more.iter().any(|(name, _)| name == "hook_truncated");
+        let message = match &self.asker.template {
+            Ok(template) => template.message(&about, subject.at, body),
+            Err(_) => Message::without_fields(body),
+        };
+        let job = Job {
+            ticket: subject.ticket,
+            opcode: subject.opcode,
+            message,
+            key: key.filter(|_| whole),
+        };
+        if self.fail == HookFail::Shadow {
+            return self.shadow(flow, subject.facts.sequence, job, decision);
+        }
+        self.waiting.push_back(job);
+        self.start();
+        Answer::Later
     }
 
     /// Lets the message go and asks all the same.
@@ -323,54 +378,19 @@ impl Judge for Webhook {
     }
 
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
-        if let Err(answer) = self.admit(subject, decision) {
-            return answer;
+        if self.ending.is_some() {
+            // It comes too late.
+            return Answer::Later;
         }
-        let key = self.key(subject);
-        if let Some(kept) = key.and_then(|key| cache::get(&key, self.settings.cache_ms))
-            && self.fail != HookFail::Shadow
-        {
-            telemetry::counts().hook_cache_hits.one(self.asker.direction);
-            let outcome = Outcome::from(kept);
-            self.facts(&outcome, decision);
-            let opinion = self.opinion(subject.opcode, &outcome);
-            return Answer::Decided(Decided {
-                opinion,
-                by: BY.to_owned(),
-            });
+        match self.consider(flow, subject, decision) {
+            Answer::Decided(decided)
+                if matches!(decided.opinion, Opinion::Close { .. }) && !self.under_way.is_empty() =>
+            {
+                self.ending = Some((subject.ticket, decided));
+                Answer::Later
+            }
+            answer => answer,
         }
-        let about = About {
-            flow: u64::from(flow.id.0),
-            sequence: subject.facts.sequence,
-            direction: subject.facts.direction,
-            opcode: subject.opcode,
-            payload: &subject.payload,
-        };
-        let body = match self.body(&about, decision) {
-            Ok(body) => body,
-            Err(answer) => return answer,
-        };
-        if body.opaque {
-            self.skipped(HookSkipped::Opaque);
-        }
-        // What it was asked about only in part it has not judged.
-        let whole = !decision.more.iter().any(|(name, _)| name == "hook_truncated");
-        let message = match &self.asker.template {
-            Ok(template) => template.message(&about, subject.at, body),
-            Err(_) => Message::without_fields(body),
-        };
-        let job = Job {
-            ticket: subject.ticket,
-            opcode: subject.opcode,
-            message,
-            key: key.filter(|_| whole),
-        };
-        if self.fail == HookFail::Shadow {
-            return self.shadow(flow, subject.facts.sequence, job, decision);
-        }
-        self.waiting.push_back(job);
-        self.start();
-        Answer::Later
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
@@ -387,7 +407,8 @@ impl Judge for Webhook {
             next
         };
         let Some((ticket, opcode, outcome)) = next else {
-            return Poll::Pending;
+            let ending = self.ending.take_if(|_| self.under_way.is_empty());
+            return ending.map_or(Poll::Pending, Poll::Ready);
         };
         self.under_way.retain(|(known, _)| *known != ticket);
         self.start();
@@ -405,6 +426,7 @@ impl Judge for Webhook {
 
     fn forget(&mut self, ticket: Ticket) {
         self.waiting.retain(|job| job.ticket != ticket);
+        self.ending.take_if(|(known, _)| *known == ticket);
         if let Some(at) = self.under_way.iter().position(|(known, _)| *known == ticket) {
             self.under_way.remove(at).1.abort();
             self.inbox.borrow_mut().came.retain(|(known, ..)| *known != ticket);

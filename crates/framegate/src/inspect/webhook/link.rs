@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -16,6 +17,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 
@@ -36,7 +38,7 @@ pub(super) struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: Pin<Box<http1::Connection<TokioIo<Told>, Full<Bytes>>>>,
     over: bool,
-    heard: Rc<Cell<bool>>,
+    told: Rc<Marks>,
     /// Since when nobody uses it.
     pub(super) idle_since: Instant,
 }
@@ -67,6 +69,7 @@ impl Trouble {
 impl Link {
     /// Whether it can take a request still.
     pub(super) async fn is_alive(&mut self) -> bool {
+        self.told.unasked.set(true);
         poll_fn(|cx| {
             self.drive(cx);
             let ready = matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())));
@@ -77,12 +80,12 @@ impl Link {
 
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn ask(&mut self, request: Asked) -> Result<Response<Incoming>, Trouble> {
-        self.heard.set(false);
+        self.told.heard.set(false);
         let Self {
             sender,
             driver,
             over,
-            heard,
+            told,
             ..
         } = self;
         let mut answer = pin!(sender.send_request(request));
@@ -92,7 +95,7 @@ impl Link {
             }
             answer.as_mut().poll(cx)
         });
-        answer.await.map_err(|error| match heard.get() {
+        answer.await.map_err(|error| match told.heard.get() {
             true => Trouble::last(Failure::Protocol(error.to_string())),
             false => Trouble::again(Failure::Connect(error.to_string())),
         })
@@ -147,10 +150,10 @@ pub(super) async fn connect(hooks: &Hooks, place: &Place) -> Result<Made, Troubl
         (tcp.into(), false)
     };
     let h2 = h2 || place.http == HookHttp::Http2;
-    let heard = Rc::new(Cell::new(false));
+    let told = Rc::<Marks>::default();
     let io = TokioIo::new(Told {
         stream,
-        heard: Rc::clone(&heard),
+        marks: Rc::clone(&told),
     });
     let broken = |error: hyper::Error| Trouble::again(Failure::Connect(error.to_string()));
     if h2 {
@@ -166,7 +169,7 @@ pub(super) async fn connect(hooks: &Hooks, place: &Place) -> Result<Made, Troubl
         sender,
         driver: Box::pin(driver),
         over: false,
-        heard,
+        told,
         idle_since: Instant::now(),
     })))
 }
@@ -210,7 +213,15 @@ async fn dial(hooks: &Hooks, place: &Place) -> Result<TcpStream, Trouble> {
 /// A stream that tells whether its peer has said anything.
 struct Told {
     stream: Stream,
-    heard: Rc<Cell<bool>>,
+    marks: Rc<Marks>,
+}
+
+#[derive(Default)]
+struct Marks {
+    /// The peer has said something.
+    heard: Cell<bool>,
+    /// It has answered all, and nothing of another request has left: what it says now is no answer.
+    unasked: Cell<bool>,
 }
 
 impl AsyncRead for Told {
@@ -218,14 +229,25 @@ impl AsyncRead for Told {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.heard.set(true);
+            self.marks.heard.set(true);
+        }
+        if read.is_pending() && self.marks.unasked.get() && has_more(self.stream.tcp()) {
+            let unasked = io::Error::new(io::ErrorKind::InvalidData, "it says what nobody has asked");
+            return Poll::Ready(Err(unasked));
         }
         read
     }
 }
 
+/// Whether the system has bytes or an end of a connection that the runtime has not heard of yet.
+fn has_more(tcp: &TcpStream) -> bool {
+    let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
+    !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 impl AsyncWrite for Told {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.marks.unasked.set(false);
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -261,5 +283,45 @@ impl Place {
     /// Whether both are the same.
     pub(super) fn is(self: &Arc<Self>, other: &Arc<Self>) -> bool {
         Arc::ptr_eq(self, other) || self == other
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+    use std::pin::Pin;
+    use std::rc::Rc;
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::net::TcpStream;
+
+    use super::{Marks, Told};
+
+    #[tokio::test]
+    async fn what_a_hook_has_said_before_a_request_leaves_is_no_answer_to_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut hook = listener.accept().unwrap().0;
+        let marks = Rc::<Marks>::default();
+        let stream = tcp.into();
+        let mut told = Told {
+            stream,
+            marks: Rc::clone(&marks),
+        };
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut byte = [0];
+        let mut read = |told: &mut Told, cx: &mut Context<'_>| {
+            let read = Pin::new(told).poll_read(cx, &mut ReadBuf::new(&mut byte));
+            read.map(|read| read.is_err())
+        };
+        marks.unasked.set(true);
+        assert_eq!(read(&mut told, cx), Poll::Pending);
+        // The runtime, which has no chance to look at its sockets here, does not know of it.
+        hook.write_all(b"HTTP/1.1 200 X\r\n\r\n").unwrap();
+        assert_eq!(read(&mut told, cx), Poll::Ready(true));
+        assert!(Pin::new(&mut told).poll_write(cx, b"POST / HTTP/1.1\r\n").is_ready());
+        assert_eq!(read(&mut told, cx), Poll::Pending);
     }
 }

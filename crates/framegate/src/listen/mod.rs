@@ -1,9 +1,9 @@
 //! The doors: where clients come in.
 //!
 //! Reading order, the way a connection travels: `start` (bind, one thread per core) · `accept` (take a client, within
-//! the limit) · `connection` (from the first byte to the last) · `regular`, `gateway`, `reverse` (where does a request go) ·
-//! `connect` (what is in a tunnel). A door decides only where a request goes and how its head is rewritten; reading
-//! requests is `http`'s.
+//! the limit) · `connection` (from the first byte to the last) · `regular`, `gateway`, `reverse` (where does a request
+//! go) · `rules`, `routes` (who says so for the latter two) · `connect` (what is in a tunnel). A door decides only where
+//! a request goes and how its head is rewritten; reading requests is `http`'s.
 
 mod accept;
 mod connect;
@@ -11,6 +11,8 @@ mod connection;
 mod gateway;
 mod regular;
 mod reverse;
+mod routes;
+mod rules;
 mod threads;
 
 use std::fmt;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-pub use gateway::Rules;
+pub use rules::Rules;
 
 use crate::config::{Mode, Settings};
 use crate::inspect::{Hooks, Judges};
@@ -41,7 +43,7 @@ pub struct World {
     pub judges: Arc<ArcSwap<Judges>>,
     /// What webhooks share.
     pub hooks: Arc<Hooks>,
-    /// What the gateway doors go by; made from the settings.
+    /// What the gateway and reverse doors go by; made from the settings.
     pub gateway: Arc<ArcSwap<Rules>>,
     /// The WebSockets that are open.
     pub live: Arc<Live>,

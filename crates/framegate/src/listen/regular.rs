@@ -86,3 +86,19 @@ impl<'a> Absolute<'a> {
         })
     }
 }
+
+/// Path and query of a request at a door that is a server to its clients. A server takes absolute-form too (RFC 9112
+/// §3.2.2).
+///
+/// # Errors
+/// The answer to one that has none.
+pub(super) fn path(request: &RequestHead) -> Result<String, Problem> {
+    let asked = request.target();
+    let absolute = Absolute::parse(asked).map(|absolute| absolute.path);
+    let path = absolute.as_deref().unwrap_or(asked);
+    match path.as_bytes().first() {
+        Some(b'/') => Ok(path.to_owned()),
+        Some(b'?') | None => Ok(format!("/{path}")),
+        _ => Err(Problem::bad_request(format!("{asked:?} is not a path"))),
+    }
+}

@@ -6,8 +6,8 @@ use arc_swap::ArcSwap;
 use wire::http::RequestHead;
 use wire::upgrade;
 
-use super::gateway::{Rules, to_upstream};
-use super::regular::Absolute;
+use super::regular::path;
+use super::rules::{Rules, to_upstream};
 use crate::config::Upstream;
 use crate::http::{Context, Door, Onward, Origin, Problem, Route};
 
@@ -42,19 +42,14 @@ impl Door for Reverse {
                 "this door leads to one server; it opens no tunnels",
             ));
         }
-        let target = request.target();
-        // A server has to take absolute-form too (RFC 9112 §3.2.2).
-        let absolute = Absolute::parse(target).map(|absolute| absolute.path);
-        let path = absolute.as_deref().unwrap_or(target);
-        let path = match path.as_bytes().first() {
-            Some(b'/') => path.to_owned(),
-            Some(b'*') if path == "*" => path.to_owned(),
-            Some(b'?') | None => format!("/{path}"),
-            _ => return Err(Problem::bad_request(format!("{target:?} is not a path"))),
-        };
-        let target = match path.as_str() {
-            "*" => path.clone(),
-            path => format!("{}{path}", self.server.path),
+        let (path, target) = match request.target() {
+            // RFC 9112 §3.2.4.
+            "*" => ("*".to_owned(), "*".to_owned()),
+            _ => {
+                let path = path(request)?;
+                let target = format!("{}{path}", self.server.path);
+                (path, target)
+            }
         };
         let to_server = Onward {
             host: Some(self.authority.clone()),

@@ -169,7 +169,7 @@ fn routes_without_a_gateway_door_are_found() {
     let row = format!("send_hook=\"{}\"", hook.url());
     let report = routes(&[&row], &["listen.modes=regular@127.0.0.1:0"]);
     assert_eq!(report.code, Some(0), "{}", report.out);
-    report.has("door", "warn", "no gateway door", "add gateway@ADDR");
+    report.has("door", "warn", "no gateway or reverse door", "add gateway@ADDR");
     let report = routes(&[&row], &[]);
     assert!(!report.names().contains(&"door".to_owned()), "{}", report.out);
 }

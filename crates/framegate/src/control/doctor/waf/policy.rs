@@ -3,12 +3,12 @@
 use super::{Case, Check};
 use crate::config::{HookFail, Mode, OnBinary, OnOversize, Settings};
 
-/// Routes are for a gateway door alone.
+/// A regular door has no routes.
 pub(super) fn door(settings: &Settings) -> Option<Check> {
-    let is_gateway = |mode: &Mode| matches!(mode, Mode::Gateway { .. });
-    (!settings.listen.modes.iter().any(is_gateway)).then(|| {
-        let seen = "listen.modes has no gateway door: hooks of routes are asked about no message";
-        Check::warn("door", seen).advise("add gateway@ADDR, unless --mode does when framegate runs")
+    let has_routes = |mode: &Mode| matches!(mode, Mode::Gateway { .. } | Mode::Reverse { .. });
+    (!settings.listen.modes.iter().any(has_routes)).then(|| {
+        let seen = "listen.modes has no gateway or reverse door: hooks of routes are asked about no message";
+        Check::warn("door", seen).advise("add gateway@ADDR or reverse:URL@ADDR, unless --mode does when framegate runs")
     })
 }
 

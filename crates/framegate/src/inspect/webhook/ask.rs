@@ -14,7 +14,7 @@ use super::Hooked;
 use super::answer::{Failure, Outcome, Said};
 use super::breaker::{Breaker, Turn};
 use super::hooks::Hooks;
-use super::link::{Link, Made, Trouble, connect, poll_piece};
+use super::link::{Link, Made, Then, Trouble, connect, poll_piece};
 use super::pool::{self, Place, Slot, Use};
 use super::probe::Witness;
 use super::request::{Message, SigningKey, Template};
@@ -185,6 +185,9 @@ impl Asker {
                 slot = Some(back);
             }
             // One that was kept may have ended meanwhile: that says nothing of the next one.
+            if trouble.then == Then::Elsewhere && !fresh {
+                continue;
+            }
             retry(trouble, &mut pause, fresh || tried, last).await?;
             tried = true;
             telemetry::counts().hook_retries.one(self.direction);
@@ -212,9 +215,8 @@ impl Asker {
             Some(slot) => slot,
             None => pool::take(&self.place, self.share()).await,
         };
-        if let Some(mut link) = mine.link.take()
-            && link.is_alive().await
-        {
+        if let Some(link) = mine.link.take() {
+            link.expect_silence();
             return Ok((Lane::One(mine, link), false));
         }
         match connect(&self.hooks, &self.place).await {
@@ -270,7 +272,7 @@ async fn retry(
     waits: bool,
     last: &RefCell<Option<Failure>>,
 ) -> Result<(), Failure> {
-    if !trouble.again {
+    if trouble.then == Then::Last {
         return Err(trouble.failure);
     }
     last.replace(Some(trouble.failure));

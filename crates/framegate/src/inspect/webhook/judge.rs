@@ -232,14 +232,10 @@ impl Webhook {
         }
         // What it was asked about only in part it has not judged.
         let whole = !decision.more.iter().any(|(name, _)| name == "hook_truncated");
-        let message = match &self.asker.template {
-            Ok(template) => template.message(&about, subject.at, body),
-            Err(_) => Message::without_fields(body),
-        };
         let job = Job {
             ticket: subject.ticket,
             opcode: subject.opcode,
-            message,
+            message: Message::new(&about, subject.at, body),
             key: key.filter(|_| whole),
         };
         if self.fail == HookFail::Shadow {

@@ -36,12 +36,14 @@ pub(super) type Many = http2::SendRequest<Full<Bytes>>;
 /// A connection for one request at a time. It moves only while somebody waits for an answer on it.
 pub(super) struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: Pin<Box<http1::Connection<TokioIo<Told>, Full<Bytes>>>>,
-    over: bool,
+    /// `None`: it is over.
+    driver: Option<Driver>,
     told: Rc<Marks>,
     /// Since when nobody uses it.
     pub(super) idle_since: Instant,
 }
+
+type Driver = Pin<Box<http1::Connection<TokioIo<Told>, Full<Bytes>>>>;
 
 /// A new connection.
 pub(super) enum Made {
@@ -50,70 +52,95 @@ pub(super) enum Made {
     Many(Many, Pin<Box<dyn Future<Output = ()>>>),
 }
 
-/// What went wrong, and whether it may be tried again: the hook has said nothing yet.
+/// What went wrong, and what is left to try.
 pub(super) struct Trouble {
     pub(super) failure: Failure,
-    pub(super) again: bool,
+    pub(super) then: Then,
+}
+
+/// What is left to try after a trouble.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Nothing: the hook has said something.
+    Last,
+    /// The same again: the hook has said nothing yet.
+    Again,
+    /// Another connection: on this one nothing of the request has left.
+    Elsewhere,
 }
 
 impl Trouble {
     pub(super) fn last(failure: Failure) -> Self {
-        Self { failure, again: false }
+        let then = Then::Last;
+        Self { failure, then }
     }
 
     pub(super) fn again(failure: Failure) -> Self {
-        Self { failure, again: true }
+        let then = Then::Again;
+        Self { failure, then }
     }
 }
 
 impl Link {
-    /// Whether it can take a request still.
+    /// Whether it can take a request still, as far as is known.
     pub(super) async fn is_alive(&mut self) -> bool {
-        self.told.unasked.set(true);
+        // Mostly it was found out together with the end of the last answer.
+        if self.sender.is_ready() {
+            return true;
+        }
         poll_fn(|cx| {
-            self.drive(cx);
-            let ready = matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())));
-            Poll::Ready(ready && !self.over)
+            drive(&mut self.driver, cx);
+            Poll::Ready(matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))))
         })
         .await
+    }
+
+    /// What its peer says before the next request leaves is no answer to it.
+    pub(super) fn expect_silence(&self) {
+        self.told.unasked.set(true);
     }
 
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn ask(&mut self, request: Asked) -> Result<Response<Incoming>, Trouble> {
         self.told.heard.set(false);
-        let Self {
-            sender,
-            driver,
-            over,
-            told,
-            ..
-        } = self;
-        let mut answer = pin!(sender.send_request(request));
+        let Self { sender, driver, .. } = self;
+        let mut answer = pin!(sender.try_send_request(request));
         let answer = poll_fn(|cx| {
-            if !*over {
-                *over = driver.as_mut().poll(cx).is_ready();
-            }
+            drive(driver, cx);
             answer.as_mut().poll(cx)
         });
-        answer.await.map_err(|error| match told.heard.get() {
-            true => Trouble::last(Failure::Protocol(error.to_string())),
-            false => Trouble::again(Failure::Connect(error.to_string())),
+        answer.await.map_err(|error| {
+            let then = match error.message() {
+                Some(_) => Then::Elsewhere,
+                None if self.told.heard.get() => Then::Last,
+                None => Then::Again,
+            };
+            let why = error.into_error().to_string();
+            let failure = match then {
+                Then::Last => Failure::Protocol(why),
+                Then::Again | Then::Elsewhere => Failure::Connect(why),
+            };
+            Trouble { failure, then }
         })
     }
 
     /// The next piece of the answer's body.
     pub(super) async fn piece(&mut self, body: &mut Incoming) -> Option<hyper::Result<Bytes>> {
         poll_fn(|cx| {
-            self.drive(cx);
+            drive(&mut self.driver, cx);
             poll_piece(body, cx)
         })
         .await
     }
+}
 
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.over {
-            self.over = self.driver.as_mut().poll(cx).is_ready();
-        }
+/// Moves a connection. One that is over goes, and gives back the request that it has not sent.
+fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+    if driver
+        .as_mut()
+        .is_some_and(|driver| driver.as_mut().poll(cx).is_ready())
+    {
+        *driver = None;
     }
 }
 
@@ -167,8 +194,7 @@ pub(super) async fn connect(hooks: &Hooks, place: &Place) -> Result<Made, Troubl
     let (sender, driver) = http1::handshake(io).await.map_err(broken)?;
     Ok(Made::One(Box::new(Link {
         sender,
-        driver: Box::pin(driver),
-        over: false,
+        driver: Some(Box::pin(driver)),
         told,
         idle_since: Instant::now(),
     })))
@@ -228,12 +254,14 @@ impl AsyncRead for Told {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.marks.heard.set(true);
-        }
-        if read.is_pending() && self.marks.unasked.get() && has_more(self.stream.tcp()) {
+        let heard = buf.filled().len() > before;
+        if self.marks.unasked.get() && (heard || (read.is_pending() && has_more(self.stream.tcp()))) {
+            buf.set_filled(before);
             let unasked = io::Error::new(io::ErrorKind::InvalidData, "it says what nobody has asked");
             return Poll::Ready(Err(unasked));
+        }
+        if heard {
+            self.marks.heard.set(true);
         }
         read
     }

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use wire::frame::Opcode;
@@ -101,11 +100,9 @@ impl Prober {
     /// What cannot be in a request.
     pub(crate) fn manner(&self) -> Result<Manner, String> {
         let template = self.asker.template.as_ref().map_err(Clone::clone)?;
-        let empty = Message::without_fields(Body {
-            content_type: None,
-            bytes: Bytes::new(),
-            opaque: false,
-        });
+        let nothing = Arc::default();
+        let about = self.about(&nothing);
+        let empty = Message::new(&about, Timestamp::now(), Body::new(self.settings.body, &about));
         let request = template.request(&empty, false);
         let host = request.headers().get(HOST).map(|host| host.as_bytes());
         Ok(Manner {
@@ -122,10 +119,7 @@ impl Prober {
         let about = self.about(&payload);
         let body = Body::new(self.settings.body, &about);
         let (content_type, len) = (body.content_type, body.bytes.len());
-        let message = match &self.asker.template {
-            Ok(template) => template.message(&about, Timestamp::now(), body),
-            Err(_) => Message::without_fields(body),
-        };
+        let message = Message::new(&about, Timestamp::now(), body);
         self.sequence.set(about.sequence.wrapping_add(1));
         if let Some(witness) = &self.asker.witness {
             witness.0.take();

@@ -12,12 +12,13 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use wire::frame::Opcode;
 
 use super::Handshake;
 use super::body::{About, Body, kind, word};
 use super::link::Asked;
 use crate::config::{self, HookTarget, HookTerms, is_gateway_field};
-use crate::flow::Timestamp;
+use crate::flow::{Direction, Timestamp};
 
 /// Fields that frame a request, which nobody else may say.
 const FRAMING: [&str; 7] = [
@@ -64,19 +65,26 @@ pub(super) struct Template {
     nonce: String,
 }
 
-/// What a request adds about its message.
+/// The message that a request is about.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) body: Body,
-    fields: Vec<(HeaderName, HeaderValue)>,
+    flow: u64,
+    sequence: u32,
+    direction: Direction,
+    opcode: Opcode,
+    at: Timestamp,
 }
 
 impl Message {
-    /// One that will not be asked about: nothing can be in its request.
-    pub(super) fn without_fields(body: Body) -> Self {
+    pub(super) fn new(about: &About<'_>, at: Timestamp, body: Body) -> Self {
         Self {
             body,
-            fields: Vec::new(),
+            flow: about.flow,
+            sequence: about.sequence,
+            direction: about.direction,
+            opcode: about.opcode,
+            at,
         }
     }
 }
@@ -153,7 +161,7 @@ impl Template {
             headers.remove(name);
         }
         headers.extend(own);
-        let mut with_host = HeaderMap::with_capacity(headers.len() + 3);
+        let mut with_host = HeaderMap::with_capacity(headers.len() + 3 + FIELDS_MAX);
         with_host.insert(HOST, host.clone());
         with_host.extend(headers);
         if settings.cloud_events {
@@ -191,58 +199,12 @@ impl Template {
         identity
     }
 
-    /// A message on its way to the hook.
-    pub(super) fn message(&self, about: &About<'_>, at: Timestamp, body: Body) -> Message {
-        let mut fields = Vec::with_capacity(FIELDS_MAX);
-        if let Some(content_type) = body.content_type {
-            fields.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-        }
-        if !self.events && self.signing.is_none() {
-            return Message { body, fields };
-        }
-        // Flows have names that last only where they are on record.
-        let mut id = String::with_capacity(48);
-        id.push_str(itoa::Buffer::new().format(about.flow));
-        id.push('/');
-        id.push_str(itoa::Buffer::new().format(about.sequence));
-        id.push_str(&self.nonce);
-        let mut put = |name: &'static str, value: HeaderValue| fields.push((HeaderName::from_static(name), value));
-        let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
-        if let Some(key) = &self.signing {
-            let seconds = (Timestamp::now().0 / 1_000_000).to_string();
-            put("webhook-signature", text(&key.sign(&id, &seconds, &body.bytes)));
-            put("webhook-timestamp", text(&seconds));
-            put("webhook-id", text(&id));
-        }
-        if self.events {
-            put("ce-id", text(&id));
-            put("ce-time", text(&at.rfc3339()));
-            put("ce-sequence", about.sequence.into());
-            if about.flow != 0 {
-                put("ce-flow", about.flow.into());
-            }
-            put("ce-direction", HeaderValue::from_static(word(about.direction)));
-            let kind = match kind(about.opcode) {
-                "binary" => "framegate.message.binary",
-                _ => "framegate.message.text",
-            };
-            put("ce-type", HeaderValue::from_static(kind));
-        }
-        Message { body, fields }
-    }
-
     /// The request as it goes out; `multiplexed`: in HTTP/2.
     pub(super) fn request(&self, message: &Message, multiplexed: bool) -> Asked {
         let mut request = Request::new(Full::new(Bytes::clone(&message.body.bytes)));
         *request.method_mut() = self.method.clone();
-        // A clone would have no room for what the message adds.
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + message.fields.len());
-        for (name, value) in &self.headers {
-            headers.append(name.clone(), value.clone());
-        }
-        for (name, value) in &message.fields {
-            headers.insert(name.clone(), value.clone());
-        }
+        let mut headers = self.headers.clone();
+        self.describe(message, &mut headers);
         if multiplexed {
             *request.uri_mut() = self.whole.clone();
             headers.remove(HOST);
@@ -251,6 +213,43 @@ impl Template {
         }
         *request.headers_mut() = headers;
         request
+    }
+
+    /// Says in the head what the message is.
+    fn describe(&self, message: &Message, headers: &mut HeaderMap) {
+        if let Some(content_type) = message.body.content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        if !self.events && self.signing.is_none() {
+            return;
+        }
+        let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        let (mut flow, mut sequence) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (flow, sequence) = (flow.format(message.flow), sequence.format(message.sequence));
+        let mut put = |name, value| headers.insert(HeaderName::from_static(name), value);
+        // Flows have names that last only where they are on record.
+        let id = [flow, "/", sequence, &self.nonce].concat();
+        if let Some(key) = &self.signing {
+            let seconds = (Timestamp::now().0 / 1_000_000).to_string();
+            let signature = key.sign(&id, &seconds, &message.body.bytes);
+            put("webhook-signature", text(&signature));
+            put("webhook-timestamp", text(&seconds));
+            put("webhook-id", text(&id));
+        }
+        if self.events {
+            put("ce-id", text(&id));
+            put("ce-time", text(&message.at.rfc3339()));
+            put("ce-sequence", text(sequence));
+            if message.flow != 0 {
+                put("ce-flow", text(flow));
+            }
+            put("ce-direction", HeaderValue::from_static(word(message.direction)));
+            let kind = match kind(message.opcode) {
+                "binary" => "framegate.message.binary",
+                _ => "framegate.message.text",
+            };
+            put("ce-type", HeaderValue::from_static(kind));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::mode::{ModeError, Upstream};
 use super::reach::Reach;
-use super::settings::{Gateway, Hook, RouteRow};
+use super::settings::{Gateway, Hook, Limits, RouteRow};
 use super::words::{HookFail, OnBinary};
 use crate::flow::Direction;
 
@@ -131,6 +131,17 @@ impl Terms {
     #[must_use]
     pub fn hook(&self, direction: Direction) -> Option<&Arc<HookTerms>> {
         self.hooks[direction.index()].as_ref()
+    }
+}
+
+impl Limits {
+    /// What the head of a request or a response may have.
+    #[must_use]
+    pub const fn head(&self) -> wire::http::Limits {
+        wire::http::Limits {
+            head_bytes_max: self.head_bytes_max,
+            headers_max: self.headers_max,
+        }
     }
 }
 

@@ -56,10 +56,7 @@ pub(crate) struct Context {
 impl Context {
     /// The limits of heads.
     pub(crate) fn head_limits(&self) -> wire::http::Limits {
-        wire::http::Limits {
-            head_bytes_max: self.settings.limits.head_bytes_max,
-            headers_max: self.settings.limits.headers_max,
-        }
+        self.settings.limits.head()
     }
 
     /// `limits.handshake_ms`.

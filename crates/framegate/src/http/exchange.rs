@@ -12,8 +12,9 @@ use super::answer::{AnswerFault, Stall, final_head, pass_response};
 use super::body::{self, BodyFault};
 use super::record::{Exchanged, failed, whole};
 use super::serve::{Step, refuse};
-use super::{Conn, Context, Lane, Link, Links, Onward, Problem, Pulse, left};
+use super::{Context, Lane, Link, Links, Onward, Problem, Pulse, left};
 use crate::flow::Timestamp;
+use crate::net::Conn;
 
 /// Carries out one exchange and puts it on record.
 pub(super) async fn exchange(

@@ -6,8 +6,9 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Conn, Context, Onward, Origin, Problem, dial};
+use super::{Context, Onward, Origin, Problem, dial};
 use crate::flow::TlsLeg;
+use crate::net::{self, Conn};
 use crate::tls::Reason;
 
 /// A connection to a server, ready for a request.
@@ -106,7 +107,7 @@ impl Links {
         let mut conn = Conn::new(tcp.into());
         let is_fresh = conn.is_fresh();
         match conn.stream {
-            crate::net::Stream::Plain(rewind) if is_fresh => Some((rewind.into_parts().0, addr)),
+            net::Stream::Plain(rewind) if is_fresh => Some((rewind.into_parts().0, addr)),
             _ => None,
         }
     }

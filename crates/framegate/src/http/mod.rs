@@ -7,7 +7,6 @@
 
 mod answer;
 mod body;
-mod conn;
 mod context;
 mod dial;
 mod exchange;
@@ -17,12 +16,12 @@ mod loops;
 mod origin;
 mod problem;
 mod record;
+mod request;
 mod route;
 mod serve;
 
 pub(crate) use answer::{AnswerFault, Stall, final_head, pass_response};
 pub(crate) use body::Captured;
-pub(crate) use conn::Conn;
 pub(crate) use context::{Context, OwnDoor};
 pub(crate) use dial::dial;
 pub(crate) use lane::{Lane, Pulse, left};

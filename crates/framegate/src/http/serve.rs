@@ -4,11 +4,12 @@ use tokio::time::{sleep, timeout};
 use wire::http::{Framing, RequestHead};
 use wire::upgrade;
 
-use super::conn::{Conn, NoHead};
 use super::exchange::{exchange, send_problem};
+use super::request::NoHead;
 use super::route::{Door, Route, check};
 use super::{Context, Exchanged, Links, Origin, Problem, failed};
 use crate::flow::Timestamp;
+use crate::net::Conn;
 use crate::relay::WebSocket;
 use crate::telemetry::{self, By, Class};
 use crate::tls;

@@ -11,7 +11,7 @@ use super::plugin::{Hook, OnError, Plugin, PluginCounts, PluginSpec, Scripted, S
 use super::rewrite::{Rewrite, Rewriter};
 use super::safety::{Action, Guard, InputRuleSpec, InputRules, InputSpec, OutputRuleSpec, Redact, Redactor, RuleError};
 use super::schema::{Schema, Schemas};
-use super::webhook::{Hooked, SigningKey, Webhook};
+use super::webhook::{AnswerLimits, Hooked, SigningKey, Webhook};
 use crate::config::{self, ApplyTo, OnPluginError, SafetyAction, SafetyOutput, Settings, Terms};
 use crate::flow::{Direction, FlowId, Opening};
 use crate::query::FlowFacts;
@@ -30,7 +30,7 @@ pub struct Judges {
     intercept: Vec<Arc<Rule>>,
     intercept_settings: config::Intercept,
     desk: Arc<Desk>,
-    message_bytes_max: u64,
+    limits: config::Limits,
     hook: Arc<config::Hook>,
     signing: Option<Arc<SigningKey>>,
 }
@@ -103,7 +103,7 @@ impl Judges {
             intercept,
             intercept_settings: settings.intercept.clone(),
             desk,
-            message_bytes_max: settings.limits.message_bytes_max,
+            limits: settings.limits.clone(),
             hook: Arc::new(settings.hook.clone()),
             signing: signing.map(Arc::new),
         })
@@ -226,8 +226,7 @@ impl Judges {
         let rewriter = seat(Box::new(Rewriter(rewrite.rules)));
         let intercept = Intercept::new(Arc::clone(&self.desk), held.rules, self.intercept_settings.clone());
         let intercept = seat(Box::new(intercept));
-        let webhooks =
-            Direction::BOTH.map(|direction| self.webhook(hooked?, direction, message_bytes_max).map(&mut seat));
+        let webhooks = Direction::BOTH.map(|direction| self.webhook(hooked?, direction).map(&mut seat));
         let redact = self.redact().map(seat);
         let rows = Direction::BOTH.map(|direction| {
             let guard = guard
@@ -263,11 +262,12 @@ impl Judges {
     /// What the terms of a connection say goes for what takes a message's place, too.
     fn message_bytes_max(&self, hooked: Option<&Hooked>) -> u64 {
         let own = hooked.map_or(u64::MAX, |hooked| hooked.terms.message_bytes_max);
-        self.message_bytes_max.min(own)
+        self.limits.message_bytes_max.min(own)
     }
 
-    fn webhook(&self, hooked: &Hooked, direction: Direction, message_bytes_max: u64) -> Option<Box<dyn Judge>> {
-        let webhook = Webhook::new(hooked, direction, &self.hook, self.signing.clone(), message_bytes_max)?;
+    fn webhook(&self, hooked: &Hooked, direction: Direction) -> Option<Box<dyn Judge>> {
+        let limits = AnswerLimits::new(&self.limits, &hooked.terms);
+        let webhook = Webhook::new(hooked, direction, &self.hook, self.signing.clone(), limits)?;
         Some(Box::new(webhook))
     }
 

@@ -38,4 +38,4 @@ pub use judges::{Judges, JudgesError};
 pub use plugin::PluginCounts;
 pub(crate) use safety::Redactor;
 pub use webhook::Hooks;
-pub(crate) use webhook::{Handshake, Hooked, probe};
+pub(crate) use webhook::{AnswerLimits, Handshake, Hooked, probe};

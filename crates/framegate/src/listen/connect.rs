@@ -14,10 +14,10 @@ use wire::http::RequestHead;
 use super::connection::{Then, Tunnel};
 use crate::flow::{FlowType, Opening, Timestamp};
 use crate::http::{
-    Conn, Connect, Context, Door, Exchanged, Links, Next, Onward, Origin, Problem, Route, Step, dial, failed, opening,
+    Connect, Context, Door, Exchanged, Links, Next, Onward, Origin, Problem, Route, Step, dial, failed, opening,
     refuse, serve,
 };
-use crate::net::{Rewind, Stream};
+use crate::net::{Conn, Rewind, Stream};
 use crate::record::FlowTap;
 use crate::relay::Leg;
 use crate::tls::{Hello, server_name};

@@ -19,11 +19,12 @@ use extensions::Extensions;
 use crate::config::Terms;
 use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp, millis};
 use crate::http::{
-    AnswerFault, Captured, Conn, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
+    AnswerFault, Captured, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
 };
 use crate::inspect::{Handshake, Hooked};
 use crate::limit::{self, Crowded, Limit, Seat};
+use crate::net::Conn;
 use crate::record::{FlowTap, HttpMessage};
 use crate::relay::{Leg, WebSocket};
 use crate::telemetry::{self, By, Class};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use hyper::HeaderMap;
+use hyper::http::response::Parts;
 use wire::frame::Opcode;
+use wire::http::ResponseHead;
 
 use crate::config::HookBody;
 use crate::flow::{Direction, Word};
@@ -51,6 +52,43 @@ pub(crate) enum Failure {
     OwnDoor(SocketAddr),
 }
 
+/// The head of an answer.
+#[derive(Debug)]
+pub(super) enum Head {
+    /// Of HTTP/1.1.
+    One(ResponseHead),
+    /// Of HTTP/2.
+    Many(Parts),
+}
+
+impl Head {
+    pub(super) fn status(&self) -> u16 {
+        match self {
+            Self::One(head) => head.status(),
+            Self::Many(head) => head.status.as_u16(),
+        }
+    }
+
+    /// The values of the first two fields of that name.
+    fn values(&self, name: &str) -> (Option<&[u8]>, Option<&[u8]>) {
+        match self {
+            Self::One(head) => {
+                let mut values = head.values(name);
+                (values.next(), values.next())
+            }
+            Self::Many(head) => {
+                let mut values = head.headers.get_all(name).iter().map(|value| value.as_bytes());
+                (values.next(), values.next())
+            }
+        }
+    }
+
+    /// The value of the first field of that name.
+    pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
+        self.values(name).0
+    }
+}
+
 /// What the head of an answer says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
@@ -63,20 +101,18 @@ pub(super) enum Said {
 }
 
 impl Said {
-    pub(super) fn of(status: u16, headers: &HeaderMap, shape: HookBody) -> Self {
+    pub(super) fn of(head: &Head, shape: HookBody) -> Self {
+        let status = head.status();
         let wrong = |what: &str| Self::Now(Outcome::Failed(Failure::Protocol(what.to_owned())));
-        let mut actions = headers.get_all("x-framegate-action").iter();
-        let action = match (actions.next(), actions.next()) {
-            (None, _) => None,
-            (Some(action), None) => Some(action.as_bytes()),
-            _ => return wrong("it has more than one x-framegate-action"),
+        let (action, None) = head.values("x-framegate-action") else {
+            return wrong("it has more than one x-framegate-action");
         };
         match (status, action) {
             (429 | 500.., _) => Self::Now(Outcome::Failed(Failure::Status(status))),
             (400 | 413, _) if shape == HookBody::Waf => Self::Now(Outcome::Uninspected(status)),
             (200..=204, None) => Self::Whole(Outcome::Pass(status)),
             (200..=299, Some(b"drop")) => Self::Whole(Outcome::Drop(status)),
-            (200..=299, Some(b"replace")) => match headers.get("x-framegate-opcode").map(|value| value.as_bytes()) {
+            (200..=299, Some(b"replace")) => match head.value("x-framegate-opcode") {
                 None => Self::Body { status, opcode: None },
                 Some(b"text") => Self::Body {
                     status,
@@ -157,20 +193,35 @@ impl fmt::Display for Failure {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use hyper::HeaderMap;
-    use hyper::header::HeaderValue;
-    use wire::frame::Opcode;
+    use std::fmt::Write as _;
 
-    use super::{Failure, Outcome, Said};
+    use hyper::Response;
+    use wire::frame::Opcode;
+    use wire::http::{Limits, ResponseHead};
+
+    use super::{Failure, Head, Outcome, Said};
     use crate::config::HookBody;
 
-    fn said(status: u16, fields: &[(&'static str, &'static str)]) -> Said {
-        let mut headers = HeaderMap::new();
+    /// The same in both versions.
+    fn heads(status: u16, fields: &[(&str, &str)]) -> [Head; 2] {
+        let mut text = format!("HTTP/1.1 {status} X\r\n");
+        let mut response = Response::builder().status(status);
         for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_static(value));
+            write!(text, "{name}: {value}\r\n").unwrap();
+            response = response.header(*name, *value);
         }
-        Said::of(status, &headers, HookBody::Raw)
+        text += "\r\n";
+        let one = ResponseHead::parse(text.as_bytes(), &Limits::default());
+        let (many, ()) = response.body(()).unwrap().into_parts();
+        [Head::One(one.unwrap().unwrap()), Head::Many(many)]
+    }
+
+    fn said(status: u16, fields: &[(&str, &str)]) -> Said {
+        let [one, many] = heads(status, fields).map(|head| Said::of(&head, HookBody::Raw));
+        assert_eq!(one, many);
+        one
     }
 
     #[test]
@@ -190,8 +241,10 @@ mod tests {
     #[test]
     fn a_firewall_that_could_not_read_it_has_not_judged_it() {
         for status in [400, 413] {
-            let said = Said::of(status, &HeaderMap::new(), HookBody::Waf);
-            assert_eq!(said, Said::Now(Outcome::Uninspected(status)));
+            for head in heads(status, &[]) {
+                let said = Said::of(&head, HookBody::Waf);
+                assert_eq!(said, Said::Now(Outcome::Uninspected(status)));
+            }
         }
     }
 

@@ -1,23 +1,22 @@
 //! One question to a hook: a connection for it, the request, and its answer; again where the hook has said nothing yet.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use hyper::Response;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use super::Hooked;
-use super::answer::{Failure, Outcome, Said};
+use super::answer::{Failure, Head, Outcome, Said};
 use super::breaker::{Breaker, Turn};
 use super::hooks::Hooks;
-use super::link::{Link, Made, Then, Trouble, connect, poll_piece};
+use super::link::{Link, Made, Then, Trouble, connect};
 use super::pool::{self, Place, Slot, Use};
 use super::probe::Witness;
 use super::request::{Message, SigningKey, Template};
+use super::{AnswerLimits, Hooked};
 use crate::config;
 use crate::flow::{Direction, millis, millis_at};
 use crate::telemetry;
@@ -40,8 +39,7 @@ pub(super) struct Asker {
     pub(super) direction: Direction,
     /// The error: what cannot be in a request.
     pub(super) template: Result<Template, String>,
-    /// Nothing larger can take a message's place.
-    pub(super) message_bytes_max: u64,
+    pub(super) limits: AnswerLimits,
     /// How the log names it.
     pub(super) name: String,
     /// Whoever wants to know more of an answer than its verdict.
@@ -51,13 +49,7 @@ pub(super) struct Asker {
 /// The connection that an answer comes on.
 enum Lane {
     One(Slot, Box<Link>),
-    Many(Use),
-}
-
-/// An answer whose verdict is known, but which is not at its end.
-struct Rest {
-    lane: Lane,
-    body: Incoming,
+    Many(Use, Option<Incoming>),
 }
 
 impl Asker {
@@ -67,7 +59,7 @@ impl Asker {
         direction: Direction,
         settings: &Arc<config::Hook>,
         signing: Option<Arc<SigningKey>>,
-        message_bytes_max: u64,
+        limits: AnswerLimits,
     ) -> Option<Self> {
         let Hooked {
             terms,
@@ -83,7 +75,7 @@ impl Asker {
             settings: Arc::clone(settings),
             direction,
             template: Template::new(hook, terms.route.as_deref(), handshake, settings, signing),
-            message_bytes_max,
+            limits,
             name: format!("{scheme}://{}", hook.url.authority()),
             witness: None,
         })
@@ -129,7 +121,7 @@ impl Asker {
         deliver(outcome);
         if let Some(rest) = rest {
             // What is left of it matters only for using the connection again.
-            let _ = tokio::time::timeout_at(deadline, rest.skip()).await;
+            let _ = tokio::time::timeout_at(deadline, rest.finish()).await;
         }
     }
 
@@ -164,7 +156,7 @@ impl Asker {
         message: &Message,
         mut slot: Option<Slot>,
         last: &RefCell<Option<Failure>>,
-    ) -> Result<(Outcome, Option<Rest>), Failure> {
+    ) -> Result<(Outcome, Option<Lane>), Failure> {
         let (mut pause, mut tried) = (PAUSE, false);
         loop {
             let (mut lane, fresh) = match self.lane(&mut slot).await {
@@ -174,10 +166,9 @@ impl Asker {
                     continue;
                 }
             };
-            let multiplexed = matches!(lane, Lane::Many(_));
-            let asked = lane.ask(template.request(message, multiplexed)).await;
+            let asked = lane.ask(template, message, &self.limits).await;
             let trouble = match asked {
-                Ok(answer) => return self.hear(lane, answer).await.map_err(|trouble| trouble.failure),
+                Ok(head) => return self.hear(lane, &head).await.map_err(|trouble| trouble.failure),
                 Err(trouble) => trouble,
             };
             if let Lane::One(back, _) = lane {
@@ -198,12 +189,12 @@ impl Asker {
     async fn lane(&self, slot: &mut Option<Slot>) -> Result<(Lane, bool), Trouble> {
         if self.place.may_multiplex() {
             if let Some(many) = pool::shared(&self.place) {
-                return Ok((Lane::Many(many), false));
+                return Ok((Lane::Many(many, None), false));
             }
             let making = pool::making(&self.place);
             let _alone = making.lock().await;
             if let Some(many) = pool::shared(&self.place) {
-                return Ok((Lane::Many(many), false));
+                return Ok((Lane::Many(many, None), false));
             }
             return self.one(slot).await;
         }
@@ -216,7 +207,6 @@ impl Asker {
             None => pool::take(&self.place, self.share()).await,
         };
         if let Some(link) = mine.link.take() {
-            link.expect_silence();
             return Ok((Lane::One(mine, link), false));
         }
         match connect(&self.hooks, &self.place).await {
@@ -226,7 +216,7 @@ impl Asker {
                     driver.await;
                     drop(mine);
                 });
-                Ok((Lane::Many(pool::share(&self.place, many)), true))
+                Ok((Lane::Many(pool::share(&self.place, many), None), true))
             }
             Err(trouble) => {
                 *slot = Some(mine);
@@ -235,25 +225,23 @@ impl Asker {
         }
     }
 
-    /// Hears an answer as far as its verdict needs.
-    async fn hear(&self, mut lane: Lane, answer: Response<Incoming>) -> Result<(Outcome, Option<Rest>), Trouble> {
-        let said = Said::of(answer.status().as_u16(), answer.headers(), self.settings.body);
+    /// Hears an answer as far as its verdict needs. Beside it, the lane of one that is not at its end.
+    async fn hear(&self, mut lane: Lane, head: &Head) -> Result<(Outcome, Option<Lane>), Trouble> {
         let witness = self.witness.as_ref();
         if let Some(witness) = witness {
-            witness.head(answer.headers());
+            witness.head(head);
         }
-        let mut body = answer.into_body();
-        let outcome = match said {
-            Said::Now(outcome) => return Ok((outcome, Some(Rest { lane, body }))),
+        let outcome = match Said::of(head, self.settings.body) {
+            Said::Now(outcome) => return Ok((outcome, Some(lane))),
             Said::Whole(outcome) => {
-                if lane.skip(&mut body, witness).await? {
-                    lane.keep().await;
+                if lane.skip(witness).await? {
+                    lane.keep();
                 }
                 outcome
             }
             Said::Body { status, opcode } => {
-                let payload = lane.collect(&mut body, self.message_bytes_max).await?;
-                lane.keep().await;
+                let payload = lane.collect(self.limits.replacement_bytes_max).await?;
+                lane.keep();
                 Outcome::Replace {
                     status,
                     opcode,
@@ -288,32 +276,47 @@ fn longer(pause: Duration) -> Duration {
 }
 
 impl Lane {
-    async fn ask(&mut self, request: super::link::Asked) -> Result<Response<Incoming>, Trouble> {
+    /// Puts the question and waits for the head of its answer.
+    async fn ask(&mut self, template: &Template, message: &Message, limits: &AnswerLimits) -> Result<Head, Trouble> {
         match self {
-            Self::One(_, link) => link.ask(request).await,
-            Self::Many(shared) => {
-                let answer = shared.many.send_request(request).await;
-                answer.map_err(|error| Trouble::again(Failure::Connect(error.to_string())))
+            Self::One(_, link) => {
+                let head = link
+                    .ask(template.written(message), template.method(), &limits.head)
+                    .await?;
+                Ok(Head::One(head))
+            }
+            Self::Many(shared, body) => {
+                let answer = shared.many.send_request(template.request(message)).await;
+                let answer = answer.map_err(|error| Trouble::again(Failure::Connect(error.to_string())))?;
+                let (head, rest) = answer.into_parts();
+                *body = Some(rest);
+                Ok(Head::Many(head))
             }
         }
     }
 
-    async fn piece(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Trouble> {
-        if body.is_end_stream() {
-            return Ok(None);
-        }
-        let piece = match self {
-            Self::One(_, link) => link.piece(body).await,
-            Self::Many(_) => poll_fn(|cx| poll_piece(body, cx)).await,
+    /// The next piece of the answer's body; trailers say nothing.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Trouble> {
+        let body = match self {
+            Self::One(_, link) => return link.piece().await,
+            Self::Many(_, body) => body,
         };
-        let broken = |error: hyper::Error| Trouble::last(Failure::Protocol(error.to_string()));
-        piece.transpose().map_err(broken)
+        while let Some(body) = body
+            && !body.is_end_stream()
+            && let Some(frame) = body.frame().await
+        {
+            let frame = frame.map_err(|error| Trouble::last(Failure::Protocol(error.to_string())))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads a body that says nothing. False: it is so long that its end does not matter.
-    async fn skip(&mut self, body: &mut Incoming, witness: Option<&Witness>) -> Result<bool, Trouble> {
+    async fn skip(&mut self, witness: Option<&Witness>) -> Result<bool, Trouble> {
         let mut read = 0;
-        while let Some(piece) = self.piece(body).await? {
+        while let Some(piece) = self.piece().await? {
             read += piece.len();
             if let Some(witness) = witness {
                 witness.piece(&piece);
@@ -325,9 +328,9 @@ impl Lane {
         Ok(true)
     }
 
-    async fn collect(&mut self, body: &mut Incoming, max: u64) -> Result<Bytes, Trouble> {
+    async fn collect(&mut self, max: u64) -> Result<Bytes, Trouble> {
         let mut all = BytesMut::new();
-        while let Some(piece) = self.piece(body).await? {
+        while let Some(piece) = self.piece().await? {
             if (all.len() + piece.len()) as u64 > max {
                 let why = format!("a replacement is longer than {max} bytes");
                 return Err(Trouble::last(Failure::Protocol(why)));
@@ -338,19 +341,18 @@ impl Lane {
     }
 
     /// Its answer is over: the connection may be used again.
-    async fn keep(self) {
-        if let Self::One(mut slot, mut link) = self
-            && link.is_alive().await
+    fn keep(self) {
+        if let Self::One(mut slot, link) = self
+            && link.is_reusable()
         {
             slot.link = Some(link);
         }
     }
-}
 
-impl Rest {
-    async fn skip(mut self) {
-        if let Ok(true) = self.lane.skip(&mut self.body, None).await {
-            self.lane.keep().await;
+    /// Reads an answer whose verdict is known to its end.
+    async fn finish(mut self) {
+        if let Ok(true) = self.skip(None).await {
+            self.keep();
         }
     }
 }

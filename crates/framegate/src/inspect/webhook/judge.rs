@@ -10,12 +10,12 @@ use tokio::task::JoinHandle;
 use wire::frame::Opcode;
 use wire::session::Ticket;
 
-use super::Hooked;
 use super::answer::{Failure, Outcome};
 use super::ask::Asker;
 use super::body::{About, Body};
 use super::cache::{self, Kept, Key};
 use super::request::{Message, SigningKey};
+use super::{AnswerLimits, Hooked};
 use crate::config::{self, HookFail, OnBinary, OnOversize};
 use crate::flow::{Decision, Direction};
 use crate::inspect::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
@@ -70,11 +70,11 @@ impl Webhook {
         direction: Direction,
         settings: &Arc<config::Hook>,
         signing: Option<Arc<SigningKey>>,
-        message_bytes_max: u64,
+        limits: AnswerLimits,
     ) -> Option<Self> {
         let terms = &hooked.terms;
         let hook = terms.hook(direction)?;
-        let asker = Asker::new(hooked, direction, settings, signing, message_bytes_max)?;
+        let asker = Asker::new(hooked, direction, settings, signing, limits)?;
         let keeps = settings.cache_entries > 0;
         let identity = asker.template.as_ref().ok().filter(|_| keeps).map(|template| {
             let mut identity = hook.url.to_string().into_bytes();

@@ -1,49 +1,47 @@
 //! One connection to a hook: making it, and one request and answer on it.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::buf::Chain;
+use bytes::{Buf as _, Bytes};
 use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::{http1, http2};
-use hyper::{Request, Response};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite as _;
 use tokio::net::{TcpStream, lookup_host};
+use wire::http::{BodyReader, Framing, Limits, ResponseHead};
 
 use super::answer::Failure;
 use super::hooks::Hooks;
 use super::pool::Place;
 use crate::config::HookHttp;
-use crate::net::{self, Stream};
+use crate::net::{self, Conn};
 
-/// A request as it goes out.
-pub(super) type Asked = Request<Full<Bytes>>;
+/// A request as it goes out in HTTP/1.1.
+pub(super) type Written = Chain<io::Cursor<Vec<u8>>, Bytes>;
 
 /// A connection for many requests at once.
 pub(super) type Many = http2::SendRequest<Full<Bytes>>;
 
-/// A connection for one request at a time. It moves only while somebody waits for an answer on it.
+/// A connection for one request at a time, in HTTP/1.1. It moves only while somebody waits for an answer on it.
+#[derive(Debug)]
 pub(super) struct Link {
-    sender: http1::SendRequest<Full<Bytes>>,
-    /// `None`: it is over.
-    driver: Option<Driver>,
-    told: Rc<Marks>,
+    conn: Conn,
+    /// What has not left yet of the request.
+    unsent: Option<Written>,
+    /// Where the answer ends.
+    body: BodyReader,
+    /// Whether another request may follow, as far as is known.
+    keeps: bool,
     /// Since when nobody uses it.
     pub(super) idle_since: Instant,
 }
-
-type Driver = Pin<Box<http1::Connection<TokioIo<Told>, Full<Bytes>>>>;
 
 /// A new connection.
 pub(super) enum Made {
@@ -82,80 +80,130 @@ impl Trouble {
 }
 
 impl Link {
-    /// Whether it can take a request still, as far as is known.
-    pub(super) async fn is_alive(&mut self) -> bool {
-        // Mostly it was found out together with the end of the last answer.
-        if self.sender.is_ready() {
-            return true;
+    fn new(conn: Conn) -> Self {
+        Self {
+            conn,
+            unsent: None,
+            body: BodyReader::new(Framing::Empty),
+            keeps: true,
+            idle_since: Instant::now(),
         }
-        poll_fn(|cx| {
-            drive(&mut self.driver, cx);
-            Poll::Ready(matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))))
-        })
-        .await
     }
 
-    /// What its peer says before the next request leaves is no answer to it.
-    pub(super) fn expect_silence(&self) {
-        self.told.unasked.set(true);
+    /// Whether it can take another request, as far as is known: it has been answered, and nothing follows the answer.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.keeps && self.unsent.is_none() && self.body.is_done() && self.conn.buffer.is_empty()
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn ask(&mut self, request: Asked) -> Result<Response<Incoming>, Trouble> {
-        self.told.heard.set(false);
-        let Self { sender, driver, .. } = self;
-        let mut answer = pin!(sender.try_send_request(request));
-        let answer = poll_fn(|cx| {
-            drive(driver, cx);
-            answer.as_mut().poll(cx)
-        });
-        answer.await.map_err(|error| {
-            let then = match error.message() {
-                Some(_) => Then::Elsewhere,
-                None if self.told.heard.get() => Then::Last,
-                None => Then::Again,
+    pub(super) async fn ask(
+        &mut self,
+        request: Written,
+        method: &str,
+        limits: &Limits,
+    ) -> Result<ResponseHead, Trouble> {
+        // HTTP/1.1 does not number its answers: what its peer has said before the request leaves is no answer to it.
+        if !self.conn.is_fresh() {
+            let failure = Failure::Connect("it has ended, or says what nobody has asked".to_owned());
+            let then = Then::Elsewhere;
+            return Err(Trouble { failure, then });
+        }
+        self.unsent = Some(request);
+        let mut heard = false;
+        let head = loop {
+            if let Some(head) = self.head(limits)? {
+                break head;
+            }
+            match poll_fn(|cx| self.poll_more(cx)).await {
+                Ok(n) if n > 0 => heard = true,
+                end => return Err(cut(heard, end.err())),
+            }
+        };
+        let framing = head.framing(method).map_err(|error| broken(error.to_string()))?;
+        self.body = BodyReader::new(framing);
+        // What follows 101 is not HTTP.
+        self.keeps &= head.keep_alive() && framing != Framing::UntilClose && head.status() != 101;
+        Ok(head)
+    }
+
+    /// The head of the answer, if it is there. What is said before it, such as 103, is passed over.
+    fn head(&mut self, limits: &Limits) -> Result<Option<ResponseHead>, Trouble> {
+        while !self.conn.buffer.is_empty() {
+            let parsed = ResponseHead::parse(&self.conn.buffer, limits);
+            let Some(head) = parsed.map_err(|error| broken(error.to_string()))? else {
+                break;
             };
-            let why = error.into_error().to_string();
-            let failure = match then {
-                Then::Last => Failure::Protocol(why),
-                Then::Again | Then::Elsewhere => Failure::Connect(why),
-            };
-            Trouble { failure, then }
-        })
+            self.conn.buffer.advance(head.raw().len());
+            if head.status() >= 200 || head.status() == 101 {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
     }
 
     /// The next piece of the answer's body.
-    pub(super) async fn piece(&mut self, body: &mut Incoming) -> Option<hyper::Result<Bytes>> {
-        poll_fn(|cx| {
-            drive(&mut self.driver, cx);
-            poll_piece(body, cx)
-        })
-        .await
-    }
-}
-
-/// Moves a connection. One that is over goes, and gives back the request that it has not sent.
-fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
-    if driver
-        .as_mut()
-        .is_some_and(|driver| driver.as_mut().poll(cx).is_ready())
-    {
-        *driver = None;
-    }
-}
-
-/// The next piece of data of a body; trailers say nothing.
-pub(super) fn poll_piece(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
-    loop {
-        match std::task::ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Poll::Ready(Some(Ok(data)));
-                }
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Trouble> {
+        while !self.body.is_done() {
+            let mut data = Vec::new();
+            let read = self
+                .body
+                .advance(&self.conn.buffer, &mut |more| data.extend_from_slice(more));
+            self.conn
+                .buffer
+                .advance(read.map_err(|error| broken(error.to_string()))?);
+            if !data.is_empty() {
+                return Ok(Some(data.into()));
+            }
+            if self.body.is_done() {
+                break;
+            }
+            match poll_fn(|cx| self.poll_more(cx)).await {
+                Ok(0) => self.body.end_of_stream().map_err(|error| broken(error.to_string()))?,
+                Ok(_) => {}
+                Err(error) => return Err(broken(error.to_string())),
             }
         }
+        Ok(None)
+    }
+
+    /// Reads once. What is left of the request goes on leaving meanwhile: the hook may answer before it has all of it.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Some(request) = &mut self.unsent {
+            match poll_send(&mut self.conn, request, cx) {
+                Poll::Ready(Ok(())) => self.unsent = None,
+                // The hook may have said before why it takes no more.
+                Poll::Ready(Err(_)) => self.keeps = false,
+                Poll::Pending => {}
+            }
+        }
+        pin!(self.conn.read_more()).poll(cx)
+    }
+}
+
+/// Writes what is left of a request, down to the socket.
+fn poll_send(conn: &mut Conn, request: &mut Written, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let mut stream = Pin::new(&mut conn.stream);
+    while request.has_remaining() {
+        match ready!(stream.as_mut().poll_write(cx, request.chunk()))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            n => request.advance(n),
+        }
+    }
+    stream.poll_flush(cx)
+}
+
+/// The hook's answer is none.
+fn broken(why: String) -> Trouble {
+    Trouble::last(Failure::Protocol(why))
+}
+
+/// The connection has ended before an answer was there.
+fn cut(heard: bool, error: Option<io::Error>) -> Trouble {
+    let why = error.map_or_else(|| "it ended the connection".to_owned(), |error| error.to_string());
+    if heard {
+        broken(why)
+    } else {
+        Trouble::again(Failure::Connect(why))
     }
 }
 
@@ -177,27 +225,19 @@ pub(super) async fn connect(hooks: &Hooks, place: &Place) -> Result<Made, Troubl
         (tcp.into(), false)
     };
     let h2 = h2 || place.http == HookHttp::Http2;
-    let told = Rc::<Marks>::default();
-    let io = TokioIo::new(Told {
-        stream,
-        marks: Rc::clone(&told),
-    });
-    let broken = |error: hyper::Error| Trouble::again(Failure::Connect(error.to_string()));
-    if h2 {
-        let (sender, driver) = http2::Builder::new(Local).handshake(io).await.map_err(broken)?;
-        let driver = Box::pin(async move {
-            // Those who wait for answers are told by hyper.
-            let _ = driver.await;
-        });
-        return Ok(Made::Many(sender, driver));
+    if !h2 {
+        return Ok(Made::One(Box::new(Link::new(Conn::new(stream)))));
     }
-    let (sender, driver) = http1::handshake(io).await.map_err(broken)?;
-    Ok(Made::One(Box::new(Link {
-        sender,
-        driver: Some(Box::pin(driver)),
-        told,
-        idle_since: Instant::now(),
-    })))
+    let broken = |error: hyper::Error| Trouble::again(Failure::Connect(error.to_string()));
+    let (sender, driver) = http2::Builder::new(Local)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    let driver = Box::pin(async move {
+        // Those who wait for answers are told by hyper.
+        let _ = driver.await;
+    });
+    Ok(Made::Many(sender, driver))
 }
 
 async fn dial(hooks: &Hooks, place: &Place) -> Result<TcpStream, Trouble> {
@@ -236,58 +276,6 @@ async fn dial(hooks: &Hooks, place: &Place) -> Result<TcpStream, Trouble> {
     Err(Trouble::again(Failure::Connect(failure.to_string())))
 }
 
-/// A stream that tells whether its peer has said anything.
-struct Told {
-    stream: Stream,
-    marks: Rc<Marks>,
-}
-
-#[derive(Default)]
-struct Marks {
-    /// The peer has said something.
-    heard: Cell<bool>,
-    /// It has answered all, and nothing of another request has left: what it says now is no answer.
-    unasked: Cell<bool>,
-}
-
-impl AsyncRead for Told {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let heard = buf.filled().len() > before;
-        if self.marks.unasked.get() && (heard || (read.is_pending() && has_more(self.stream.tcp()))) {
-            buf.set_filled(before);
-            let unasked = io::Error::new(io::ErrorKind::InvalidData, "it says what nobody has asked");
-            return Poll::Ready(Err(unasked));
-        }
-        if heard {
-            self.marks.heard.set(true);
-        }
-        read
-    }
-}
-
-/// Whether the system has bytes or an end of a connection that the runtime has not heard of yet.
-fn has_more(tcp: &TcpStream) -> bool {
-    let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
-    !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-}
-
-impl AsyncWrite for Told {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.marks.unasked.set(false);
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 /// Runs what HTTP/2 needs on this thread.
 #[derive(Clone, Copy, Debug)]
 struct Local;
@@ -317,39 +305,26 @@ impl Place {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::io::Write;
-    use std::pin::Pin;
-    use std::rc::Rc;
-    use std::task::{Context, Poll, Waker};
+    use std::io::{self, Write};
+    use std::net::TcpListener;
 
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use bytes::{Buf as _, Bytes};
     use tokio::net::TcpStream;
+    use wire::http::Limits;
 
-    use super::{Marks, Told};
+    use super::{Link, Then};
+    use crate::net::Conn;
 
     #[tokio::test]
     async fn what_a_hook_has_said_before_a_request_leaves_is_no_answer_to_it() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut hook = listener.accept().unwrap().0;
-        let marks = Rc::<Marks>::default();
-        let stream = tcp.into();
-        let mut told = Told {
-            stream,
-            marks: Rc::clone(&marks),
-        };
-        let cx = &mut Context::from_waker(Waker::noop());
-        let mut byte = [0];
-        let mut read = |told: &mut Told, cx: &mut Context<'_>| {
-            let read = Pin::new(told).poll_read(cx, &mut ReadBuf::new(&mut byte));
-            read.map(|read| read.is_err())
-        };
-        marks.unasked.set(true);
-        assert_eq!(read(&mut told, cx), Poll::Pending);
+        let mut link = Link::new(Conn::new(tcp.into()));
         // The runtime, which has no chance to look at its sockets here, does not know of it.
         hook.write_all(b"HTTP/1.1 200 X\r\n\r\n").unwrap();
-        assert_eq!(read(&mut told, cx), Poll::Ready(true));
-        assert!(Pin::new(&mut told).poll_write(cx, b"POST / HTTP/1.1\r\n").is_ready());
-        assert_eq!(read(&mut told, cx), Poll::Pending);
+        let request = io::Cursor::new(b"POST / HTTP/1.1\r\n\r\n".to_vec()).chain(Bytes::new());
+        let trouble = link.ask(request, "POST", &Limits::default()).await.unwrap_err();
+        assert!(trouble.then == Then::Elsewhere, "{:?}", trouble.failure);
     }
 }

@@ -26,7 +26,25 @@ pub(super) use request::SigningKey;
 
 use std::sync::Arc;
 
-use crate::config::Terms;
+use crate::config::{self, Terms};
+
+/// What a hook's answer has at the most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnswerLimits {
+    /// Of HTTP/1.1.
+    pub(crate) head: wire::http::Limits,
+    /// Nothing larger can take a message's place.
+    pub(crate) replacement_bytes_max: u64,
+}
+
+impl AnswerLimits {
+    pub(crate) fn new(limits: &config::Limits, terms: &Terms) -> Self {
+        Self {
+            head: limits.head(),
+            replacement_bytes_max: limits.message_bytes_max.min(terms.message_bytes_max),
+        }
+    }
+}
 
 /// What a connection's webhooks go by.
 #[derive(Clone, Debug)]

@@ -6,15 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::HeaderMap;
-use hyper::header::{CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use wire::frame::Opcode;
 
-use super::Hooked;
+use super::answer::Head;
 pub(crate) use super::answer::{Failure, Outcome};
 use super::ask::Asker;
 use super::body::{About, Body};
 use super::request::{Message, SigningKey};
+use super::{AnswerLimits, Hooked};
 use crate::config;
 use crate::flow::{Direction, Timestamp};
 
@@ -74,7 +73,7 @@ impl Prober {
         hooked: &Hooked,
         direction: Direction,
         settings: &config::Hook,
-        message_bytes_max: u64,
+        limits: AnswerLimits,
     ) -> Result<Option<Self>, String> {
         let settings = Arc::new(config::Hook {
             // Each question is to be put, whatever came of the one before.
@@ -82,7 +81,7 @@ impl Prober {
             ..settings.clone()
         });
         let signing = SigningKey::parse(&settings.signing_key)?.map(Arc::new);
-        let asker = Asker::new(hooked, direction, &settings, signing, message_bytes_max);
+        let asker = Asker::new(hooked, direction, &settings, signing, limits);
         Ok(asker.map(|asker| Self {
             asker: Rc::new(Asker {
                 witness: Some(Witness::default()),
@@ -100,17 +99,7 @@ impl Prober {
     /// What cannot be in a request.
     pub(crate) fn manner(&self) -> Result<Manner, String> {
         let template = self.asker.template.as_ref().map_err(Clone::clone)?;
-        let nothing = Arc::default();
-        let about = self.about(&nothing);
-        let empty = Message::new(&about, Timestamp::now(), Body::new(self.settings.body, &about));
-        let request = template.request(&empty, false);
-        let host = request.headers().get(HOST).map(|host| host.as_bytes());
-        Ok(Manner {
-            method: request.method().to_string(),
-            target: request.uri().to_string(),
-            host: String::from_utf8_lossy(host.unwrap_or_default()).into_owned(),
-            user_agent: request.headers().contains_key(USER_AGENT),
-        })
+        Ok(template.manner())
     }
 
     /// Asks about a text message.
@@ -162,16 +151,11 @@ impl Prober {
 
 impl Witness {
     /// The answer has begun.
-    pub(super) fn head(&self, headers: &HeaderMap) {
-        let field = |name| {
-            let value = headers
-                .get(name)
-                .map(|value: &hyper::header::HeaderValue| value.as_bytes());
-            String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
-        };
+    pub(super) fn head(&self, head: &Head) {
+        let field = |name| String::from_utf8_lossy(head.value(name).unwrap_or_default()).into_owned();
         self.0.replace(Page {
-            content_type: field(CONTENT_TYPE),
-            location: field(LOCATION),
+            content_type: field("content-type"),
+            location: field("location"),
             beginning: Vec::new(),
         });
     }

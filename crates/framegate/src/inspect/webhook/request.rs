@@ -1,14 +1,14 @@
 //! The head of a hook's request: what all messages of one direction have in common, and what one of them adds.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -16,8 +16,9 @@ use wire::frame::Opcode;
 
 use super::Handshake;
 use super::body::{About, Body, kind, word};
-use super::link::Asked;
-use crate::config::{self, HookTarget, HookTerms, is_gateway_field};
+use super::link::Written;
+use super::probe::Manner;
+use crate::config::{self, HookBody, HookTarget, HookTerms, is_gateway_field};
 use crate::flow::{Direction, Timestamp};
 
 /// Fields that frame a request, which nobody else may say.
@@ -42,23 +43,31 @@ const UNFIT: &AsciiSet = &CONTROLS
     .add(b'^')
     .add(b'\\');
 
-/// So many fields a message adds at the most.
-const FIELDS_MAX: usize = 10;
+/// What a message may add to the head.
+const TYPE: &str = "content-type";
+const SIGNATURE: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+const EVENT: [&str; 6] = ["ce-id", "ce-time", "ce-sequence", "ce-flow", "ce-direction", "ce-type"];
+
+/// Room for it, in bytes.
+const ADDED_BYTES: usize = 512;
+
+/// A body that is not longer is copied behind its head, so that both leave at once. In bytes.
+const COPIED_BYTES_MAX: usize = 16 << 10;
 
 /// The key of `hook.signing_key`.
 #[derive(Clone)]
 pub(in crate::inspect) struct SigningKey(hmac::Key);
 
 /// What the requests about one direction's messages have in common.
-#[derive(Debug)]
 pub(super) struct Template {
     method: Method,
-    /// Path and query.
-    target: Uri,
     /// With scheme and authority, as HTTP/2 has it.
     whole: Uri,
-    /// With `Host` in front, which HTTP/2 does not have.
+    /// What HTTP/1.1 has besides.
+    host: HeaderValue,
     headers: HeaderMap,
+    /// All that as HTTP/1.1 has it: how each head begins.
+    beginning: Vec<u8>,
     events: bool,
     signing: Option<Arc<SigningKey>>,
     /// What ends every message's name, so that none of another process has the same.
@@ -161,14 +170,20 @@ impl Template {
             headers.remove(name);
         }
         headers.extend(own);
-        let mut with_host = HeaderMap::with_capacity(headers.len() + 3 + FIELDS_MAX);
-        with_host.insert(HOST, host.clone());
-        with_host.extend(headers);
         if settings.cloud_events {
             let source = route.map_or_else(|| "/framegate".to_owned(), |route| format!("/framegate/{route}"));
             let source = HeaderValue::from_str(&source).unwrap_or(HeaderValue::from_static("/framegate"));
-            with_host.insert("ce-source", source);
-            with_host.insert("ce-specversion", HeaderValue::from_static("1.0"));
+            headers.insert("ce-source", source);
+            headers.insert("ce-specversion", HeaderValue::from_static("1.0"));
+        }
+        let added = [
+            (settings.body != HookBody::Raw, &[TYPE][..]),
+            (signing.is_some(), &SIGNATURE),
+            (settings.cloud_events, &EVENT),
+        ];
+        // Each message says that itself, and once.
+        for name in added.iter().filter(|(adds, _)| *adds).flat_map(|(_, names)| *names) {
+            headers.remove(*name);
         }
         let authority = host
             .to_str()
@@ -179,11 +194,18 @@ impl Template {
             .scheme(scheme)
             .authority(authority)
             .path_and_query(target.clone());
+        let method: Method = hook.method.parse().map_err(|_| wrong("the hook's method"))?;
+        let mut beginning = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
+        put(&mut beginning, "host", host.as_bytes());
+        for (name, value) in &headers {
+            put(&mut beginning, name.as_str(), value.as_bytes());
+        }
         Ok(Self {
-            method: hook.method.parse().map_err(|_| wrong("the hook's method"))?,
-            target: Uri::from(target),
+            method,
             whole: whole.build().map_err(|_| wrong("the hook's URL"))?,
-            headers: with_host,
+            host,
+            headers,
+            beginning,
             events: settings.cloud_events,
             signing,
             nonce: format!("/{:016x}", handshake.nonce),
@@ -192,64 +214,112 @@ impl Template {
 
     /// What all messages share, for telling connections apart whose verdicts are kept.
     pub(super) fn identity(&self) -> Vec<u8> {
-        let mut identity = format!("{} {}", self.method, self.whole).into_bytes();
-        for (name, value) in &self.headers {
-            identity.extend([&b"\n"[..], name.as_str().as_bytes(), b":", value.as_bytes()].concat());
-        }
-        identity
+        [self.whole.to_string().as_bytes(), b"\n", &self.beginning].concat()
     }
 
-    /// The request as it goes out; `multiplexed`: in HTTP/2.
-    pub(super) fn request(&self, message: &Message, multiplexed: bool) -> Asked {
+    pub(super) fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// How it asks, in HTTP/1.1.
+    pub(super) fn manner(&self) -> Manner {
+        Manner {
+            method: self.method.to_string(),
+            target: self.target().to_owned(),
+            host: String::from_utf8_lossy(self.host.as_bytes()).into_owned(),
+            user_agent: self.headers.contains_key(USER_AGENT),
+        }
+    }
+
+    /// Path and query.
+    fn target(&self) -> &str {
+        self.whole.path_and_query().map_or("/", PathAndQuery::as_str)
+    }
+
+    /// The request as it goes out in HTTP/1.1.
+    pub(super) fn written(&self, message: &Message) -> Written {
+        let body = &message.body.bytes;
+        let (copied, rest) = if body.len() <= COPIED_BYTES_MAX {
+            (&body[..], Bytes::new())
+        } else {
+            (&b""[..], Bytes::clone(body))
+        };
+        let mut written = Vec::with_capacity(self.beginning.len() + ADDED_BYTES + copied.len());
+        written.extend_from_slice(&self.beginning);
+        self.describe(message, &mut |name, value| put(&mut written, name, value.as_bytes()));
+        put(
+            &mut written,
+            "content-length",
+            itoa::Buffer::new().format(body.len()).as_bytes(),
+        );
+        written.extend_from_slice(b"\r\n");
+        written.extend_from_slice(copied);
+        io::Cursor::new(written).chain(rest)
+    }
+
+    /// The request as it goes out in HTTP/2.
+    pub(super) fn request(&self, message: &Message) -> Request<Full<Bytes>> {
+        let mut headers = self.headers.clone();
+        self.describe(message, &mut |name, value| {
+            let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
+            headers.insert(HeaderName::from_static(name), value);
+        });
         let mut request = Request::new(Full::new(Bytes::clone(&message.body.bytes)));
         *request.method_mut() = self.method.clone();
-        let mut headers = self.headers.clone();
-        self.describe(message, &mut headers);
-        if multiplexed {
-            *request.uri_mut() = self.whole.clone();
-            headers.remove(HOST);
-        } else {
-            *request.uri_mut() = self.target.clone();
-        }
+        *request.uri_mut() = self.whole.clone();
         *request.headers_mut() = headers;
         request
     }
 
     /// Says in the head what the message is.
-    fn describe(&self, message: &Message, headers: &mut HeaderMap) {
+    fn describe(&self, message: &Message, put: &mut dyn FnMut(&'static str, &str)) {
         if let Some(content_type) = message.body.content_type {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            put(TYPE, content_type);
         }
         if !self.events && self.signing.is_none() {
             return;
         }
-        let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         let (mut flow, mut sequence) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (flow, sequence) = (flow.format(message.flow), sequence.format(message.sequence));
-        let mut put = |name, value| headers.insert(HeaderName::from_static(name), value);
         // Flows have names that last only where they are on record.
         let id = [flow, "/", sequence, &self.nonce].concat();
         if let Some(key) = &self.signing {
             let seconds = (Timestamp::now().0 / 1_000_000).to_string();
             let signature = key.sign(&id, &seconds, &message.body.bytes);
-            put("webhook-signature", text(&signature));
-            put("webhook-timestamp", text(&seconds));
-            put("webhook-id", text(&id));
+            for (name, value) in SIGNATURE.into_iter().zip([&id, &seconds, &signature]) {
+                put(name, value);
+            }
         }
         if self.events {
-            put("ce-id", text(&id));
-            put("ce-time", text(&message.at.rfc3339()));
-            put("ce-sequence", text(sequence));
-            if message.flow != 0 {
-                put("ce-flow", text(flow));
-            }
-            put("ce-direction", HeaderValue::from_static(word(message.direction)));
             let kind = match kind(message.opcode) {
                 "binary" => "framegate.message.binary",
                 _ => "framegate.message.text",
             };
-            put("ce-type", HeaderValue::from_static(kind));
+            let time = message.at.rfc3339();
+            let values = [&id, &time, sequence, flow, word(message.direction), kind];
+            for (name, value) in EVENT.into_iter().zip(values) {
+                if name != "ce-flow" || message.flow != 0 {
+                    put(name, value);
+                }
+            }
         }
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template")
+            .field("method", &self.method)
+            .field("whole", &self.whole)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One more line of a head in HTTP/1.1.
+fn put(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        head.extend_from_slice(part);
     }
 }
 
@@ -299,7 +369,12 @@ mod tests {
     #[test]
     fn the_target_goes_whole_whatever_is_in_it() {
         let template = template(&Settings::default().hook);
-        assert_eq!(template.target.to_string(), "/a?b%23c");
+        assert_eq!(template.target(), "/a?b%23c");
+        assert!(
+            template
+                .beginning
+                .starts_with(b"POST /a?b%23c HTTP/1.1\r\nhost: h.test\r\n")
+        );
         assert_eq!(template.whole.to_string(), "https://h.test/a?b%23c");
     }
 

@@ -23,7 +23,7 @@ use crate::config::{HookFail, HookUrl, Mode, Settings};
 use crate::control::exit::ExitError;
 use crate::flow::Direction;
 use crate::inspect::probe::{Manner, Outcome, Prober, Reply};
-use crate::inspect::{Hooked, Hooks};
+use crate::inspect::{AnswerLimits, Hooked, Hooks};
 use crate::tls::{Ca, Tls};
 use hooks::Asked;
 
@@ -115,9 +115,9 @@ async fn examine(settings: &Settings, asked: &Asked, shared: &Arc<Hooks>) -> Res
         handshake: Arc::clone(&asked.handshake),
         hooks: Arc::clone(shared),
     };
-    let bytes_max = settings.limits.message_bytes_max.min(asked.terms.message_bytes_max);
+    let limits = AnswerLimits::new(&settings.limits, &asked.terms);
     let wrong = |why: String| ExitError::Usage(format!("hook.signing_key: {why}"));
-    let prober = Prober::new(&hooked, asked.direction, &settings.hook, bytes_max).map_err(wrong)?;
+    let prober = Prober::new(&hooked, asked.direction, &settings.hook, limits).map_err(wrong)?;
     let (Some(prober), Some(terms)) = (prober, asked.terms.hook(asked.direction)) else {
         return Ok(Vec::new());
     };

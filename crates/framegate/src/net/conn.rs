@@ -6,15 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
-use wire::http::{HeadError, Limits, RequestHead};
 
-use crate::net::Stream;
+use super::Stream;
 
-/// Room that is made before a read of a head.
-const HEAD_READ_BYTES: usize = 4 << 10;
+/// Room that is made before a read.
+const READ_BYTES: usize = 4 << 10;
 /// A buffer that has grown beyond it is not kept between two requests.
 const IDLE_BUFFER_BYTES_MAX: usize = 16 << 10;
 /// What a lingering close reads at the most before it gives up on the peer.
@@ -26,15 +25,6 @@ pub(crate) struct Conn {
     pub(crate) stream: Stream,
     /// Read from the stream; the next byte to be used is the first.
     pub(crate) buffer: BytesMut,
-}
-
-/// How waiting for a head ended otherwise than with one.
-#[derive(Debug)]
-pub(crate) enum NoHead {
-    /// The peer ended the stream, or it broke; `true`: in the middle of a head.
-    Ended(bool),
-    /// The head is not valid.
-    Malformed(HeadError),
 }
 
 impl Conn {
@@ -53,31 +43,9 @@ impl Conn {
         Ok(!self.buffer.is_empty() || self.read_more().await? > 0)
     }
 
-    /// Reads a request's head and takes it out of the buffer.
-    pub(crate) async fn request_head(&mut self, limits: &Limits) -> Result<RequestHead, NoHead> {
-        loop {
-            // Empty lines before a request are not part of it (RFC 9112 §2.2).
-            while self.buffer.starts_with(b"\r\n") {
-                self.buffer.advance(2);
-            }
-            match RequestHead::parse(&self.buffer, limits) {
-                Ok(Some(head)) => {
-                    self.buffer.advance(head.raw().len());
-                    return Ok(head);
-                }
-                Ok(None) => {}
-                Err(error) => return Err(NoHead::Malformed(error)),
-            }
-            match self.read_more().await {
-                Ok(0) | Err(_) => return Err(NoHead::Ended(!self.buffer.is_empty())),
-                Ok(_) => {}
-            }
-        }
-    }
-
     /// Reads once, behind what is in the buffer. 0: the end of the stream.
     pub(crate) async fn read_more(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(HEAD_READ_BYTES);
+        self.buffer.reserve(READ_BYTES);
         self.stream.read_buf(&mut self.buffer).await
     }
 
@@ -87,8 +55,7 @@ impl Conn {
         self.stream.flush().await
     }
 
-    /// Whether an idle connection to a server can take a request: nothing unasked for has come, no end of the stream
-    /// either. It can still break at any moment.
+    /// Whether an idle connection can take a request: nothing unasked for has come, no end of the stream either. It can still break at any moment.
     pub(crate) fn is_fresh(&mut self) -> bool {
         if !self.buffer.is_empty() {
             return false;
@@ -120,7 +87,7 @@ impl Conn {
             let mut left = LINGER_BYTES_MAX;
             loop {
                 buffer.clear();
-                buffer.reserve(HEAD_READ_BYTES);
+                buffer.reserve(READ_BYTES);
                 let n = stream.read_buf(buffer).await?;
                 left = left.saturating_sub(n);
                 if n == 0 || left == 0 {

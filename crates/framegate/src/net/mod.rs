@@ -12,6 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+mod conn;
+
+pub(crate) use conn::Conn;
+
 /// Readies a new TCP connection, of either side: what is written leaves at once, and a peer whose machine or network is
 /// gone is noticed although it never says so (`keepalive_ms`; 0: it is not).
 ///

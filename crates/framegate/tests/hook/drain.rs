@@ -157,3 +157,18 @@ fn other_settings_of_hooks_go_for_the_next_message_which_waits_for_its_turn() {
         both_are_closed(&mut client, &mut server, code);
     }
 }
+
+#[test]
+fn what_was_judged_in_another_body_is_judged_again() {
+    let hook = Hook::new(|asked| status(if asked.body == b"attack" { 200 } else { 403 }));
+    let kept = |body: &str| format!("cache_entries = 10\nbody = \"{body}\"\n[listen]\nthreads = 1");
+    let stage = Changing::new(&hook, &kept("raw"));
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"attack");
+    server.hears(TEXT, b"attack");
+    stage.change(&hook, &kept("waf"));
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"attack");
+    both_are_closed(&mut client, &mut server, 1008);
+    assert_eq!(hook.asked().len(), 2);
+}

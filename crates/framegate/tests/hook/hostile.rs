@@ -17,7 +17,6 @@ const ONE: [&str; 3] = ["hook.in_flight=1", "hook.pool_size=1", "listen.threads=
 /// Answers that are too long, however they are read: what is behind them would let the next message go.
 fn excessive() -> Vec<Vec<u8>> {
     let head = |fields: &str| format!("HTTP/1.1 200 X\r\n{fields}\r\n\r\n").into_bytes();
-    let len = YES.len();
     vec![
         [YES, YES].concat(),
         [YES, YES, YES].concat(),

@@ -204,6 +204,25 @@ fn verdicts_are_kept_only_where_that_is_asked_for() {
     }
 }
 
+/// A hook may know the direction from its request, so what it says of one says nothing of the other.
+#[test]
+fn a_verdict_is_not_kept_for_the_other_direction() {
+    let hook = Hook::new(|asked| {
+        status(match asked.field("ce-direction") {
+            Some("send") => 200,
+            _ => 403,
+        })
+    });
+    let (url, settings) = (hook.url(), ["hook.cache_entries=10", "hook.timeout_ms=10000"]);
+    let stage = Stage::new(Some(&url), Some(&url), &settings);
+    let (mut client, mut server) = stage.open();
+    client.send(TEXT, b"same");
+    server.hears(TEXT, b"same");
+    server.send(TEXT, b"same");
+    both_are_closed(&mut client, &mut server, 1008);
+    assert_eq!(hook.asked().len(), 2);
+}
+
 #[test]
 fn a_route_of_a_reverse_door_has_hooks_too() {
     let hook = Hook::new(|asked| status(if asked.body == b"bad" { 403 } else { 200 }));

@@ -12,7 +12,7 @@ use wire::session::Ticket;
 
 use super::answer::{Failure, Outcome};
 use super::ask::Asker;
-use super::body::{About, Body};
+use super::body::{About, Body, word};
 use super::cache::{self, Kept, Key};
 use super::request::{Message, SigningKey};
 use super::{AnswerLimits, Hooked};
@@ -77,10 +77,9 @@ impl Webhook {
         let asker = Asker::new(hooked, direction, settings, signing, limits)?;
         let keeps = settings.cache_entries > 0;
         let identity = asker.template.as_ref().ok().filter(|_| keeps).map(|template| {
-            let mut identity = hook.url.to_string().into_bytes();
-            identity.push(b'\n');
-            identity.extend(template.identity());
-            identity
+            // A hook is told the direction, and reads another message in another body.
+            let kind = format!("{} {:?} {}\n", word(direction), settings.body, hook.url);
+            [kind.as_bytes(), &template.identity()].concat()
         });
         Some(Self {
             asker: Rc::new(asker),

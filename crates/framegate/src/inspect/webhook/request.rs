@@ -140,7 +140,6 @@ impl Template {
         settings: &config::Hook,
         signing: Option<Arc<SigningKey>>,
     ) -> Result<Self, String> {
-        let wrong = |what: &str| format!("{what} cannot be in a request");
         let (target, asked) = match settings.target {
             HookTarget::Handshake => (
                 utf8_percent_encode(&handshake.target, UNFIT).to_string(),
@@ -149,23 +148,16 @@ impl Template {
             HookTarget::Url => (hook.url.target.clone(), &b""[..]),
         };
         let target: PathAndQuery = target.parse().map_err(|_| wrong("the path of the handshake"))?;
-        let own = hook.url.authority();
-        let authority = Authority::try_from(asked).or_else(|_| Authority::try_from(own.as_bytes()));
+        let there = hook.url.authority();
+        let authority = Authority::try_from(asked).or_else(|_| Authority::try_from(there.as_bytes()));
         let authority = authority.map_err(|_| wrong("the hook's host"))?;
         let scheme = if hook.url.tls { Scheme::HTTPS } else { Scheme::HTTP };
         let mut host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("the host"))?;
-        let mut headers = repeated(handshake, settings);
-        let mut own = HeaderMap::new();
-        for (name, value) in &hook.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("the name of a field of the hook"))?;
-            let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| wrong("a field of the hook"))?;
-            value.set_sensitive(true);
-            if name == HOST {
-                host = value;
-            } else if !FRAMING.contains(&name.as_str()) && !is_gateway_field(name.as_str()) {
-                own.append(name, value);
-            }
+        let mut own = own(hook)?;
+        if let Some(value) = own.remove(HOST) {
+            host = value;
         }
+        let mut headers = repeated(handshake, settings);
         for name in own.keys() {
             headers.remove(name);
         }
@@ -176,14 +168,9 @@ impl Template {
             headers.insert("ce-source", source);
             headers.insert("ce-specversion", HeaderValue::from_static("1.0"));
         }
-        let added = [
-            (settings.body != HookBody::Raw, &[TYPE][..]),
-            (signing.is_some(), &SIGNATURE),
-            (settings.cloud_events, &EVENT),
-        ];
         // Each message says that itself, and once.
-        for name in added.iter().filter(|(adds, _)| *adds).flat_map(|(_, names)| *names) {
-            headers.remove(*name);
+        for name in added(settings, signing.is_some()) {
+            headers.remove(name);
         }
         let authority = host
             .to_str()
@@ -321,6 +308,37 @@ fn put(head: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(part);
     }
+}
+
+fn wrong(what: &str) -> String {
+    format!("{what} cannot be in a request")
+}
+
+/// The fields that the hook wants. The last `Host` counts.
+fn own(hook: &HookTerms) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &hook.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("the name of a field of the hook"))?;
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| wrong("a field of the hook"))?;
+        value.set_sensitive(true);
+        if name == HOST {
+            headers.insert(name, value);
+        } else if !FRAMING.contains(&name.as_str()) && !is_gateway_field(name.as_str()) {
+            headers.append(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// The names that each message adds.
+fn added(settings: &config::Hook, signs: bool) -> impl Iterator<Item = &'static str> {
+    let groups = [
+        (settings.body != HookBody::Raw, &[TYPE][..]),
+        (signs, &SIGNATURE),
+        (settings.cloud_events, &EVENT),
+    ];
+    let groups = groups.into_iter().filter(|(adds, _)| *adds);
+    groups.flat_map(|(_, names)| names.iter().copied())
 }
 
 /// What is repeated of the client's handshake, and where the client came from.

@@ -46,6 +46,7 @@ class Heard:
 
     messages: list[tuple[bool, bytes]] = field(default_factory=list)
     code: int | None = None
+    reason: str | None = None
     extensions: str = ""
 
 
@@ -70,7 +71,7 @@ async def converse(port: int, path: str, manner: Manner, one: Row | None, expect
         if speaking:
             await speaking
         await socket.close()
-        heard.code = socket.close_code
+        heard.code, heard.reason = socket.close_code, socket.close_reason
     return heard
 
 

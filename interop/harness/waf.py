@@ -61,6 +61,8 @@ class Row:
     direct: str
     content: bytes
     verdict: str
+    # Of the request that is made of the message.
+    status: int
 
 
 def rows() -> list[Row]:
@@ -82,7 +84,8 @@ def row(raw: dict) -> Row:
     else:
         payload = raw["text"].encode()
     content = raw["as"].encode() if "as" in raw else payload
-    return Row(raw["id"], payload, "hex" in raw, raw["direct"], content, raw["verdict"])
+    status = raw.get("status", {"pass": 200, "block": 403}[raw["verdict"]])
+    return Row(raw["id"], payload, "hex" in raw, raw["direct"], content, raw["verdict"], status)
 
 
 def brief(binary: bool, payload: bytes) -> list:

@@ -19,41 +19,81 @@ from harness import waf
 Body = tuple[str | None, bytes]
 
 SOCKET_IO = re.compile(rb'(\d+-?(?:/[^,]*,)?\d*)(?=[\[{"])')
-STOMP = re.compile(rb"\n*([A-Z]{3,12})\r?\n((?:[^\n]*[^\n\r]\r?\n)*)\r?\n(.*?)\x00[\r\n]*", re.DOTALL)
-# Shorter ones are found in any data: of 8 KiB at random, runs of four would have a third of the messages blocked.
-# White space cuts none, or an attack on many lines would be too short to be shown.
-RUNS = re.compile(rb"[\t\r\n\x20-\x7e]{8,}")
+STOMP = re.compile(r"\n*([A-Z]{3,12})\r?\n((?:[^\n]*[^\n\r]\r?\n)*)\r?\n([^\x00]*)\x00[\r\n]*")
+# Bytes that are no UTF-8 are surrogates here. One of them is a space, in ISO 8859-1.
+CUTS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\udc80-\udc9f\udca1-\udcff]+")
+# ASCII in a run. Less is found in any data: of 8 KiB at random, runs of four would have a third of the messages blocked.
+RUN_MIN = 8
+QUOTE = re.compile(rb'(?<!\\)(?:\\\\)*"')
 ESCAPE = re.compile(rb'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 LETTERS = dict(zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True))
 
 
 def shaped(payload: bytes, binary: bool) -> Body:
     """The request that is made of a message."""
+    text = payload.decode(errors="surrogateescape")
+    if frames := sockjs(text) or stomp(text):
+        return frames
     if is_json(payload):
         return waf.JSON, payload
-    if found := STOMP.fullmatch(payload):
-        return stomp(*found.groups())
     if (found := SOCKET_IO.match(payload)) and is_json(payload[found.end() :]):
         # What stands before the JSON is its sender's to choose as well: it is looked at beside it.
         return waf.JSON, b'{"prefix":' + text_as_json(found[1]) + b',"payload":' + payload[found.end() :] + b"}"
     if binary and not is_text(payload):
-        runs = b" ".join(RUNS.findall(payload))
-        return form(base64=base64.urlsafe_b64encode(payload).rstrip(b"="), text=runs, unescaped=unescaped(runs))
-    return form(payload=payload, unescaped=unescaped(payload))
+        return form(base64.urlsafe_b64encode(payload).rstrip(b"="), *runs(payload), b" ".join(runs(payload)))
+    return form(payload, *runs(payload))
 
 
-def stomp(command: bytes, headers: bytes, body: bytes) -> Body:
+def sockjs(text: str) -> Body | None:
+    """Frames in the strings of an array."""
+    try:
+        strings = json.loads(text.removeprefix("a"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(strings, list) or not all(isinstance(one, str) for one in strings):
+        return None
+    found = [stomp_frames(one) for one in strings]
+    if not any(found):
+        return None
+    shown = [frames or [text_as_json(one.encode())] for frames, one in zip(found, strings, strict=True)]
+    return waf.JSON, b"[" + b",".join(sum(shown, [])) + b"]"
+
+
+def stomp(text: str) -> Body | None:
+    frames = stomp_frames(text)
+    return (waf.JSON, b"[" + b",".join(frames) + b"]") if frames else None
+
+
+def stomp_frames(text: str) -> list[bytes]:
     """Each header is a string of its own: two lines in one would be taken for a split response (921120)."""
-    lines = b",".join(text_as_json(line) for line in (command, *headers.splitlines()))
-    if not is_json(body):
-        fields = {f"header{n}": line for n, line in enumerate(headers.splitlines())}
-        return form(command=command, **fields, body=body, unescaped=unescaped(body))
-    return waf.JSON, b'{"frame":[' + lines + b'],"body":' + body + b"}"
+    frames = []
+    while found := STOMP.match(text):
+        text = text[found.end() :]
+        command, headers, body = (group.encode(errors="surrogateescape") for group in found.groups())
+        values = [line.partition(b":")[2] for line in headers.splitlines()]
+        undone = [value.replace(b"\\c", b":") for value in values]
+        strings = b",".join(text_as_json(line) for line in (command, *headers.splitlines(), *values, *undone))
+        bodies = body if is_json(body) else b",".join(text_as_json(one) for one in readings(body))
+        frames.append(b"[" + strings + b"," + bodies + b"]")
+    return [] if text else frames
 
 
-def form(**fields: bytes | None) -> Body:
-    pairs = [f"{name}={quote_from_bytes(value, safe='')}" for name, value in fields.items() if value is not None]
-    return waf.FORM, "&".join(pairs).encode()
+def form(*fields: bytes) -> Body:
+    read = [reading for field in fields for reading in readings(field)]
+    return waf.FORM, "&".join(f"field{n}={quote_from_bytes(one, safe='')}" for n, one in enumerate(read)).encode()
+
+
+def readings(text: bytes) -> list[bytes]:
+    """A text, the same with its escapes undone, and each of its strings for itself."""
+    strings = [one for one in QUOTE.split(text) if one.strip(b"{}[]:, \t\r\n")] if b'"' in text else []
+    return [text, *filter(None, [unescaped(text)]), *(unescaped(one) or one for one in strings)]
+
+
+def runs(payload: bytes) -> list[bytes]:
+    """What of it somebody could read."""
+    text = payload.decode(errors="surrogateescape")
+    found = (run.encode(errors="surrogateescape") for run in CUTS.split(text))
+    return [run for run in found if sum(byte < 0x80 for byte in run) >= RUN_MIN and run != payload]
 
 
 def unescaped(text: bytes) -> bytes | None:
@@ -64,7 +104,7 @@ def unescaped(text: bytes) -> bytes | None:
 
 def is_text(payload: bytes) -> bool:
     try:
-        return not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", payload.decode())
+        return "\0" not in payload.decode()
     except UnicodeDecodeError:
         return False
 
@@ -90,11 +130,12 @@ def text_as_json(text: bytes) -> bytes:
 
 
 def plain_form(payload: bytes, _: bool) -> Body:
-    return form(payload=payload)
+    return waf.FORM, b"payload=" + quote_from_bytes(payload, safe="").encode()
 
 
 def form_unescaped(payload: bytes, _: bool) -> Body:
-    return form(payload=payload, unescaped=unescaped(payload))
+    content_type, body = plain_form(payload, False)
+    return content_type, body + b"&unescaped=" + quote_from_bytes(unescaped(payload) or b"", safe="").encode()
 
 
 def bare(payload: bytes, _: bool) -> Body:
@@ -103,7 +144,7 @@ def bare(payload: bytes, _: bool) -> Body:
 
 
 def only_base64(payload: bytes, _: bool) -> Body:
-    return form(base64=base64.urlsafe_b64encode(payload).rstrip(b"="))
+    return plain_form(base64.urlsafe_b64encode(payload).rstrip(b"="), False)
 
 
 SHAPES: dict[str, Callable[[bytes, bool], Body]] = {

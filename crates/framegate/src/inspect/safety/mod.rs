@@ -17,7 +17,7 @@ pub(super) use guard::{Guard, Redact};
 pub(crate) use input::InputRules;
 pub(crate) use redact::Redactor;
 pub(crate) use rule::{Action, Found, InputRuleSpec, InputSpec, OutputRuleSpec, RuleError};
-pub(super) use unescape::undo;
+pub(super) use unescape::{between_quotes, undo};
 
 #[cfg(test)]
 mod tests;

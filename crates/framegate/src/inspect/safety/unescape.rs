@@ -192,7 +192,7 @@ fn push(char: Option<char>, out: &mut Vec<u8>) {
 /// What stands between two quotes, and between a quote and the text's end, each on its own. Whichever of two quotes
 /// opens a string and whichever closes it: a stray one must not hide all strings behind it. Where escapes are undone, a
 /// quote may also be one that somebody wrote, so only what has JSON's signs around it counts.
-pub(super) fn between_quotes(text: &[u8], depth: usize) -> impl Iterator<Item = Range<usize>> {
+pub(in crate::inspect) fn between_quotes(text: &[u8], depth: usize) -> impl Iterator<Item = Range<usize>> {
     let mut quotes = memchr::memchr_iter(b'"', text).filter(|at| !is_escaped(text, *at));
     let mut start = Some(0);
     let strings = std::iter::from_fn(move || {

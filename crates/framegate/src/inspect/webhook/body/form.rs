@@ -4,6 +4,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::Body;
+use super::reading::{strings, undone};
 
 /// All but what never has to be encoded (RFC 3986 §2.3): a space is `%20`, which every reader takes.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -28,11 +29,14 @@ impl Form {
         self
     }
 
-    /// Adds a field, and what it says with its escapes undone, if it has some.
+    /// Adds a field, and what else may be read in it.
     pub(super) fn add_text(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
         self.add(name, value);
         if let Some(undone) = undone(value) {
             self.add(&[name, b"_unescaped"].concat(), &undone);
+        }
+        for string in strings(value) {
+            self.add(&[name, b"_string"].concat(), &string);
         }
         self
     }
@@ -44,11 +48,4 @@ impl Form {
             opaque: false,
         }
     }
-}
-
-/// What a text says with its escapes undone. `None`: it has none.
-pub(super) fn undone(text: &[u8]) -> Option<Vec<u8>> {
-    memchr::memchr(b'\\', text)?;
-    let mut undone = Vec::new();
-    crate::inspect::safety::undo(text, &mut undone, |_| {}).then_some(undone)
 }

@@ -1,7 +1,9 @@
 //! What the body of a hook's request is, by `hook.body`.
 
 mod grammar;
+mod reading;
 mod form;
+mod stomp;
 mod waf;
 
 use std::sync::Arc;

@@ -11,60 +11,52 @@ use bytes::Bytes;
 use serde_json::Value;
 use wire::frame::Opcode;
 
-use super::form::{Form, undone};
+use super::form::Form;
 use super::grammar::is_json;
-use super::{Body, Shared};
+use super::{Body, Shared, stomp};
 
 const JSON: &str = "application/json";
 
-/// Printable bytes in a row that are shown beside base64. Any data has shorter ones by chance, which rules take for attacks.
+/// So many printable bytes of ASCII a run has that is shown beside base64. Any data has shorter ones by chance, and letters
+/// of other scripts, which rules take for attacks.
 const RUN_MIN: usize = 8;
 
-/// Commands of STOMP 1.0 to 1.2.
-const STOMP: [&str; 15] = [
-    "CONNECT",
-    "STOMP",
-    "CONNECTED",
-    "SEND",
-    "SUBSCRIBE",
-    "UNSUBSCRIBE",
-    "ACK",
-    "NACK",
-    "BEGIN",
-    "COMMIT",
-    "ABORT",
-    "DISCONNECT",
-    "MESSAGE",
-    "RECEIPT",
-    "ERROR",
-];
+/// A space in ISO 8859-1, and to databases.
+const NO_BREAK_SPACE: u8 = 0xa0;
 
 /// The body about a whole message. Its opcode says little: many servers read JSON and STOMP from binary messages too.
 pub(super) fn body(opcode: Opcode, payload: &Arc<Vec<u8>>) -> Body {
     let Ok(text) = simdutf8::basic::from_utf8(payload) else {
-        return beginning(opcode, payload);
+        return other(opcode, payload);
     };
+    if let Some(body) = stomp::in_sockjs(text) {
+        return body;
+    }
     if is_json(text) {
         return json(Bytes::from_owner(Shared(Arc::clone(payload))));
     }
-    let plain = |byte: u8| byte >= b' ' || is_space(byte);
     behind_prefix(text)
-        .or_else(|| stomp(text))
-        .unwrap_or_else(|| match opcode {
-            Opcode::Binary if !payload.iter().copied().all(plain) => binary(payload),
-            _ => form(payload),
-        })
+        .or_else(|| stomp::body(text))
+        .unwrap_or_else(|| other(opcode, payload))
 }
 
 /// The body about the beginning of a message, which is no JSON any more.
 pub(super) fn beginning(opcode: Opcode, payload: &[u8]) -> Body {
+    let text = payload.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    // A character may be cut in two.
+    let stomp = (text.len() + 4 > payload.len()).then(|| stomp::beginning(text));
+    stomp.flatten().unwrap_or_else(|| other(opcode, payload))
+}
+
+/// The body about what has no shape of its own.
+fn other(opcode: Opcode, payload: &[u8]) -> Body {
     match opcode {
         Opcode::Text => form(payload),
         _ => binary(payload),
     }
 }
 
-fn json(bytes: Bytes) -> Body {
+pub(super) fn json(bytes: Bytes) -> Body {
     Body {
         content_type: Some(JSON),
         bytes,
@@ -97,93 +89,73 @@ fn behind_prefix(text: &str) -> Option<Body> {
     is_json(payload).then(|| json(format!(r#"{{"prefix":{},"payload":{payload}}}"#, Value::from(prefix)).into()))
 }
 
-/// A STOMP frame: its command, headers and body each for itself, as rules take two lines in one for an attack. `None`: it is
-/// none, or something stands behind it.
-fn stomp(text: &str) -> Option<Body> {
-    // Line feeds stand between frames; anything else behind the end is another frame, or no STOMP.
-    let ends = ['\r', '\n'];
-    let (command, mut rest) = text.trim_start_matches(ends).split_once('\n')?;
-    let command = command.strip_suffix('\r').unwrap_or(command);
-    STOMP.contains(&command).then_some(())?;
-    rest = rest.trim_end_matches(ends).strip_suffix('\0')?;
-    let mut headers = Vec::new();
-    loop {
-        let (line, behind) = rest.split_once('\n')?;
-        rest = behind;
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() {
-            break;
-        }
-        headers.push(line.split_once(':')?);
-    }
-    // A NUL within it is either in a body whose length is told or an attempt to hide what is behind it.
-    (!rest.contains('\0')).then_some(())?;
-    if is_json(rest) {
-        return Some(stomp_json(command, &headers, rest));
-    }
-    let mut form = Form::default();
-    form.add(b"command", command.as_bytes());
-    for (name, value) in headers {
-        form.add_text(name.as_bytes(), value.as_bytes());
-    }
-    form.add_text(b"body", rest.as_bytes());
-    Some(form.finish())
-}
-
-/// A STOMP frame with JSON in it, which stays JSON. Its headers are strings beside it.
-fn stomp_json(command: &str, headers: &[(&str, &str)], body: &str) -> Body {
-    let mut frame = vec![Value::from(command)];
-    for (name, value) in headers {
-        let line = format!("{name}:{value}");
-        let plain = undone(line.as_bytes());
-        frame.push(line.into());
-        frame.extend(plain.map(|plain| String::from_utf8_lossy(&plain).into()));
-    }
-    json(format!(r#"{{"frame":{},"body":{body}}}"#, Value::from(frame)).into())
-}
-
-/// Base64 in one field, and what of it is printable in another. The base64 is that for URLs (RFC 4648 §5): in `/` and `+`
-/// rules see paths and sums.
+/// What of it is printable in fields of its own, beside the whole: as it is where a firewall takes it, in base64 elsewhere.
+/// The base64 is that for URLs (RFC 4648 §5): in `/` and `+` rules see paths and sums.
 fn binary(payload: &[u8]) -> Body {
     let mut form = Form::default();
-    form.add(b"payload", BASE64.encode(payload).as_bytes());
-    // White space is printable: it must not cut an attack into pieces too short to be shown.
-    let printable = |byte: &u8| (b' '..0x7f).contains(byte) || is_space(*byte);
-    let runs: Vec<&[u8]> = payload
-        .split(|byte| !printable(byte))
-        .filter(|run| run.len() >= RUN_MIN)
-        .collect();
-    if !runs.is_empty() {
+    // A NUL is an attack to rules, and so are bytes at random.
+    let is_text = simdutf8::basic::from_utf8(payload).is_ok() && !payload.contains(&0);
+    if is_text {
+        form.add_text(b"payload", payload);
+    } else {
+        form.add(b"payload", BASE64.encode(payload).as_bytes());
+    }
+    let runs = runs(payload);
+    for run in runs.iter().filter(|run| !is_text || run.len() < payload.len()) {
+        form.add_text(b"run", run);
+    }
+    if runs.len() > 1 && !is_text {
         form.add_text(b"text", &runs.join(&b' '));
     }
     Body {
-        opaque: runs.is_empty() && !payload.is_empty(),
+        opaque: !is_text && runs.is_empty(),
         ..form.finish()
     }
 }
 
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b'\t' | b'\r' | b'\n')
+/// Runs of printable characters. Letters of any script are, and so is all that somebody takes for a space: it must not cut
+/// an attack into pieces too short to be shown.
+fn runs(payload: &[u8]) -> Vec<&[u8]> {
+    let mut runs = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for chunk in payload.utf8_chunks() {
+        for (offset, _) in chunk.valid().char_indices().filter(|(_, char)| !is_printable(*char)) {
+            runs.push(&payload[start..at + offset]);
+            start = at + offset + 1;
+        }
+        at += chunk.valid().len() + chunk.invalid().len();
+        if !matches!(chunk.invalid(), [] | [NO_BREAK_SPACE]) {
+            runs.push(&payload[start..at - chunk.invalid().len()]);
+            start = at;
+        }
+    }
+    runs.push(&payload[start..]);
+    runs.retain(|run| run.iter().filter(|byte| byte.is_ascii()).count() >= RUN_MIN);
+    runs
+}
+
+fn is_printable(char: char) -> bool {
+    !char.is_ascii_control() || matches!(char, '\t'..='\r')
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use wire::frame::Opcode;
 
     use super::body;
 
-    const JSON: Option<&str> = Some(super::JSON);
-    const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
+    pub(in super::super) const JSON: Option<&str> = Some(super::JSON);
+    pub(in super::super) const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
 
-    fn shown(opcode: Opcode, payload: &[u8]) -> (Option<&'static str>, String, bool) {
+    pub(in super::super) fn shown(opcode: Opcode, payload: &[u8]) -> (Option<&'static str>, String, bool) {
         let body = body(opcode, &Arc::new(payload.to_vec()));
         let bytes = String::from_utf8(body.bytes.to_vec()).expect("it is a text");
         (body.content_type, bytes, body.opaque)
     }
 
-    fn text(payload: &str) -> (Option<&'static str>, String) {
+    pub(in super::super) fn text(payload: &str) -> (Option<&'static str>, String) {
         let (content_type, bytes, _) = shown(Opcode::Text, payload.as_bytes());
         (content_type, bytes)
     }
@@ -253,58 +225,17 @@ mod tests {
             assert_eq!(text(no_json).0, FORM, "{no_json}");
         }
         let (content_type, form, _) = shown(Opcode::Text, b"[\"\xff\"]");
-        assert_eq!((content_type, &form[..]), (FORM, "payload=%5B%22%FF%22%5D"));
-    }
-
-    #[test]
-    fn stomp_goes_in_its_parts() {
         assert_eq!(
-            text("SEND\r\ndestination:/q\r\n\r\nhello\0\n"),
-            (FORM, "command=SEND&destination=%2Fq&body=hello".to_owned())
+            (content_type, &form[..]),
+            (FORM, "payload=%5B%22%FF%22%5D&payload_string=%FF")
         );
-        let (_, form) = text("\nSEND\na:b\n\nx\\u003c\0");
-        assert!(form.ends_with("&body_unescaped=x%3C"), "{form}");
-    }
-
-    #[test]
-    fn json_in_stomp_stays_json() {
-        let message = "SEND\r\ndestination:/q\nn:\"\n\n {\"q\":\"\\u003c\"}\0\r\n";
-        let json = r#"{"frame":["SEND","destination:/q","n:\""],"body": {"q":"\u003c"}}"#;
-        assert_eq!(text(message), (JSON, json.to_owned()));
-        assert_eq!(
-            shown(Opcode::Binary, message.as_bytes()),
-            (JSON, json.to_owned(), false)
-        );
-        assert_eq!(
-            text("SEND\nd:\\u003cb>\n\n{}\0"),
-            (JSON, r#"{"frame":["SEND","d:\\u003cb>","d:<b>"],"body":{}}"#.to_owned()),
-            "escapes in headers are undone beside them, as in a form"
-        );
-    }
-
-    #[test]
-    fn what_only_looks_like_stomp_hides_nothing() {
-        for payload in [
-            "SEND\na:b\n\nhello\0<script>",
-            "SEND\na:b\n\nhello\0<script>\0",
-            "SEND\n<script>\n\nhello\0",
-            "EVIL\n\n<script>\0",
-            "SEND\na:<script>",
-        ] {
-            let (_, form) = text(payload);
-            assert!(
-                form.starts_with("payload=") && form.contains("%3Cscript%3E") || form.contains("hello"),
-                "{form}"
-            );
-            assert_eq!(form.contains("script"), payload.contains("script"), "{form}");
-        }
     }
 
     #[test]
     fn binary_goes_in_base64_with_its_printable_runs_beside_it() {
         let (content_type, form, opaque) = shown(Opcode::Binary, b"\0shorter\x01<script>\xff\xfe");
         assert_eq!(content_type, FORM);
-        assert_eq!(form, "payload=AHNob3J0ZXIBPHNjcmlwdD7__g&text=%3Cscript%3E");
+        assert_eq!(form, "payload=AHNob3J0ZXIBPHNjcmlwdD7__g&run=%3Cscript%3E");
         assert!(!opaque);
         assert_eq!(
             shown(Opcode::Binary, b"\0abc"),
@@ -313,16 +244,62 @@ mod tests {
     }
 
     #[test]
-    fn white_space_cuts_no_run() {
-        let (_, form, _) = shown(Opcode::Binary, b"\0x'\nor\t'1'\r='1");
-        assert!(form.ends_with("&text=x%27%0Aor%09%271%27%0D%3D%271"), "{form}");
+    fn neither_spaces_nor_letters_cut_a_run() {
+        for (payload, run) in [
+            (&b"\0x'\nor\t'1'\r='1"[..], "x%27%0Aor%09%271%27%0D%3D%271"),
+            (b"\0x'\x0bor\x0c'1'='1", "x%27%0Bor%0C%271%27%3D%271"),
+            (b"\0x'\xa0or\xa0'1'='1", "x%27%A0or%A0%271%27%3D%271"),
+            (
+                "\0x'\u{a0}or\u{a0}'1'='1".as_bytes(),
+                "x%27%C2%A0or%C2%A0%271%27%3D%271",
+            ),
+            ("\0é' oré 1=é1".as_bytes(), "%C3%A9%27%20or%C3%A9%201%3D%C3%A91"),
+        ] {
+            let (_, form, _) = shown(Opcode::Binary, payload);
+            assert_eq!(form.split('&').nth(1), Some(&format!("run={run}")[..]), "{form}");
+        }
+    }
+
+    #[test]
+    fn each_run_begins_where_its_reader_has_it_begin() {
+        let (_, form, opaque) = shown(Opcode::Binary, b"\0\x08somebody\0\x081 or 1=1\xff");
+        assert_eq!(
+            form.split_once('&').map(|(_, rest)| rest),
+            Some("run=somebody&run=1%20or%201%3D1&text=somebody%201%20or%201%3D1")
+        );
+        assert!(!opaque);
     }
 
     #[test]
     fn binary_that_is_a_text_goes_as_one() {
+        let shown = |payload: &str| shown(Opcode::Binary, payload.as_bytes());
+        assert_eq!(shown("\u{e9}\t1"), (FORM, "payload=%C3%A9%091".to_owned(), false));
         assert_eq!(
-            shown(Opcode::Binary, "\u{e9}\t1".as_bytes()),
-            (FORM, "payload=%C3%A9%091".to_owned(), false)
+            shown("\u{8}1 or 1=1"),
+            (FORM, "payload=%081%20or%201%3D1&run=1%20or%201%3D1".to_owned(), false)
         );
+        assert_eq!(shown("\u{1}\u{2}"), (FORM, "payload=%01%02".to_owned(), false));
+    }
+
+    #[test]
+    fn the_strings_of_what_is_nearly_json_stand_alone() {
+        for nearly in [
+            r#"{"a":"1 or \u0031=1","b":NaN}"#,
+            "\u{feff}{\"a\":\"1 or 1=1\"}",
+            "{\"b\":\"x\ty\",\"a\":\"1 or 1=1\"}",
+            "{\"a\":\"1 or 1=1\"}\u{1e}",
+            "{\"b\":1}\n{\"a\":\"1 or 1=1\"}",
+            r#"a["1 or 1=1"]"#,
+            "\u{1}\u{10}{\"a\":\"1 or 1=1\"}",
+            "\0\u{10}{\"a\":\"1 or 1=1\"}",
+        ] {
+            for opcode in [Opcode::Text, Opcode::Binary] {
+                let (_, form, _) = shown(opcode, nearly.as_bytes());
+                assert!(
+                    form.split('&').any(|field| field.ends_with("_string=1%20or%201%3D1")),
+                    "{form}"
+                );
+            }
+        }
     }
 }

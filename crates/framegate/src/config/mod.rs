@@ -223,6 +223,7 @@ fn warnings(settings: &Settings) -> Vec<String> {
         );
     }
     warnings.extend(sources_unknown(settings));
+    warnings.extend(bodies_untyped(settings));
     let forward = |mode: &Mode| matches!(mode, Mode::Regular { .. });
     if !settings.upgrade.origins_allow.is_empty() && settings.listen.modes.iter().all(forward) {
         warnings.push(
@@ -240,16 +241,27 @@ fn sources_unknown(settings: &Settings) -> Option<String> {
         || limits.source_connections_per_minute_max > 0
         || limits.source_messages_per_second_max > 0
         || limits.source_bytes_per_second_max > 0;
-    let gateway = settings
-        .listen
-        .modes
-        .iter()
-        .any(|mode| matches!(mode, Mode::Gateway { .. }));
-    (by_source && gateway && settings.gateway.trusted_proxies.is_empty()).then(|| {
+    (by_source && has_gateway(settings) && settings.gateway.trusted_proxies.is_empty()).then(|| {
         "limits.source_* count what comes from one address, but gateway.trusted_proxies is empty: all clients behind a \
          proxy in front are one source"
             .to_owned()
     })
+}
+
+/// What gateways have always sent to hooks is nothing to a firewall. A gateway door's hooks are known with each
+/// connection only.
+fn bodies_untyped(settings: &Settings) -> Option<String> {
+    let mut routes = settings.routes.iter();
+    let hooked = routes.any(|row| row.send_hook.is_some() || row.receive_hook.is_some());
+    (settings.hook.body == HookBody::Raw && (hooked || has_gateway(settings))).then(|| {
+        "hook.body is raw: without a Content-Type a web application firewall finds nothing in a body; set waf if a hook is one"
+            .to_owned()
+    })
+}
+
+fn has_gateway(settings: &Settings) -> bool {
+    let mut modes = settings.listen.modes.iter();
+    modes.any(|mode| matches!(mode, Mode::Gateway { .. }))
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ A list that is given in one place replaces the whole list of another. An error n
 counted from 1, and the field: `rewrite[2].pattern`.
 
 Two more variables are read: `FRAMEGATE_DATA_DIR`, which is `--data-dir`, and `FRAMEGATE_LOG`, which goes before
-`log.level`.
+`log.level`. And two that gateways of this kind have always had, each the last before the default: `WSPROXY_PORT` puts
+`gateway@127.0.0.1:PORT` beside the default doors of `listen.modes`, `WSPROXY_WEBHOOK_POOL_SIZE` is `hook.pool_size`.
 
 The flags `--mode` and `--control` of `run` are `listen.modes` and `listen.control`.
 "#;

@@ -112,6 +112,9 @@ fn a_page_that_says_blocked_with_status_200_is_no_block() {
             "the status is the verdict",
         );
     }
+    // Nor is a header field.
+    let hook = firewall(|| status(200), || answer(200, "X-WAF-Action: block\r\n", ""));
+    doctor(&hook.url(), &[]).has("send attack in JSON", "fail", "200", "the status is the verdict");
     // Nor is one in JSON, if harmless messages have another that stays the same.
     let hook = firewall(|| answer(200, "", "{\"ok\":1}"), || answer(200, "", "{\"ok\":0}"));
     let report = doctor(&hook.url(), &[]);

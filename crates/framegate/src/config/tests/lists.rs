@@ -329,6 +329,7 @@ fn numbers_and_words_of_rows_have_ranges_that_include_their_ends() {
 fn limits_that_can_limit_nobody_are_warned_of() {
     let warnings = |texts: &[&str]| from_sets(texts).unwrap().warnings;
     let (gateway, limit) = ("listen.modes=gateway@:1", "limits.source_connections_max=1");
+    let warnings = |texts: &[&str]| warnings(&[texts, &["hook.body=waf"]].concat());
     let warned = warnings(&[gateway, limit, "gateway.trusted_proxies="]);
     assert!(warned.len() == 1 && warned[0].contains("trusted_proxies"), "{warned:?}");
     assert_eq!(warnings(&[gateway, limit]), [""; 0]);
@@ -337,6 +338,34 @@ fn limits_that_can_limit_nobody_are_warned_of() {
     let warned = warnings(&[origins]);
     assert!(warned.len() == 1 && warned[0].contains("origins_allow"), "{warned:?}");
     assert_eq!(warnings(&[gateway, origins]), [""; 0]);
+}
+
+#[test]
+fn bodies_without_a_type_are_warned_of_where_a_hook_can_be() {
+    let warnings = |texts: &[&str]| from_sets(texts).unwrap().warnings;
+    let reverse = "listen.modes=reverse:http://h@:1";
+    let route = |hook: &str| format!("routes=[{{ upstream = ['ws://h']{hook} }}]");
+    let (plain, send) = (route(""), route(", send_hook = 'http://h'"));
+    let receive = route(", receive_hook = 'http://h'");
+    for hooked in [
+        &["listen.modes=gateway@:1"][..],
+        &["listen.modes=regular@:1,gateway@:2", "hook.body=raw"],
+        &[reverse, &send],
+        &[reverse, &receive],
+        // Its door may be on the command line.
+        &[&send],
+    ] {
+        let warned = warnings(hooked);
+        assert!(warned.len() == 1 && warned[0].contains("hook.body"), "{warned:?}");
+        for body in ["hook.body=waf", "hook.body=json"] {
+            assert_eq!(warnings(&[hooked, &[body]].concat()), [""; 0]);
+        }
+    }
+    for none in [&["hook.body=raw"][..], &[reverse, &plain], &[reverse, "hook.body=raw"]] {
+        assert_eq!(warnings(none), [""; 0]);
+    }
+    let variables = env(&[("WSPROXY_PORT", "4000")]);
+    assert_eq!(load(None, variables, &[]).unwrap().warnings.len(), 1);
 }
 
 #[test]

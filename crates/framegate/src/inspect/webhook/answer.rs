@@ -1,5 +1,6 @@
 //! What a hook's answer says.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -80,6 +81,14 @@ impl Head {
                 let mut values = head.headers.get_all(name).iter().map(|value| value.as_bytes());
                 (values.next(), values.next())
             }
+        }
+    }
+
+    /// The names of its fields, in lower case.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        match self {
+            Self::One(head) => head.headers().map(|field| field.name.to_ascii_lowercase()).collect(),
+            Self::Many(head) => head.headers.keys().map(|name| name.as_str().to_owned()).collect(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! of their answers are those of the judge.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +55,8 @@ pub(crate) struct Reply {
 /// What an answer has besides its status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page {
+    /// The names of its fields, without those that are about the connection.
+    pub(crate) names: BTreeSet<String>,
     pub(crate) content_type: String,
     pub(crate) location: String,
     /// How its body begins, if the message goes on: for the others nobody reads it.
@@ -153,7 +156,10 @@ impl Witness {
     /// The answer has begun.
     pub(super) fn head(&self, head: &Head) {
         let field = |name| String::from_utf8_lossy(head.value(name).unwrap_or_default()).into_owned();
+        let mut names = head.names();
+        names.retain(|name| !matches!(name.as_str(), "connection" | "keep-alive"));
         self.0.replace(Page {
+            names,
             content_type: field("content-type"),
             location: field("location"),
             beginning: Vec::new(),

@@ -196,10 +196,10 @@ impl Case<'_> {
     }
 
     fn why_it_passes(&self, attack: &Reply, harmless: &Reply, other: Option<&str>, replies: &Replies) -> String {
-        let steady = replies.harmless.page == replies.harmless_json.page;
-        if goes_on(&harmless.outcome) && tells_apart(&attack.page, &harmless.page, steady) {
-            return "its page is another than that of the harmless message: it seems to block with it, and the status is the \
-                    verdict. Have it answer 403 (in nginx without \"error_page 403 =200\")"
+        let all_harmless = [&replies.harmless.page, &replies.harmless_json.page];
+        if goes_on(&harmless.outcome) && tells_apart(&attack.page, &harmless.page, all_harmless) {
+            return "its page is another than that of the harmless message, or has other header fields: it seems to block with it, and \
+                    the status is the verdict. Have it answer 403 (in nginx without \"error_page 403 =200\")"
                 .to_owned();
         }
         if self.settings.hook.body == HookBody::Raw {
@@ -223,10 +223,13 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Whether the page about the attack is another; `steady`: those about harmless messages are the same.
-fn tells_apart(attack: &Page, harmless: &Page, steady: bool) -> bool {
+/// Whether the page about the attack is another, or has other fields, and those about harmless messages are the same.
+fn tells_apart(attack: &Page, harmless: &Page, [one, other]: [&Page; 2]) -> bool {
     let only_html = is_html(attack) && !is_html(harmless);
-    only_html || (steady && attack != harmless)
+    // Each for itself: one may differ every time, and the other not.
+    let other_fields = one.names == other.names && attack.names != harmless.names;
+    let shown = |page: &Page| (page.content_type.clone(), page.location.clone(), page.beginning.clone());
+    only_html || other_fields || (shown(one) == shown(other) && shown(attack) != shown(harmless))
 }
 
 fn is_html(page: &Page) -> bool {
@@ -242,4 +245,22 @@ fn is_address(host: &str) -> bool {
 
 fn no_type() -> String {
     "hook.body is \"raw\": the body has no Content-Type, so that rules find nothing to look into. Set hook.body = \"waf\"".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, tells_apart};
+
+    #[test]
+    fn other_fields_tell_where_those_about_the_harmless_are_the_same() {
+        let page = |name: &str, body: &str| Page {
+            names: [name.to_owned()].into(),
+            beginning: body.into(),
+            ..Page::default()
+        };
+        let (one, other, attack) = (page("a", "1"), page("a", "2"), page("b", "3"));
+        assert!(tells_apart(&attack, &one, [&one, &other]));
+        assert!(!tells_apart(&page("a", "3"), &one, [&one, &other]));
+        assert!(!tells_apart(&attack, &one, [&one, &page("c", "2")]));
+    }
 }

@@ -86,7 +86,6 @@ impl Context {
         Policy {
             settings: Arc::clone(&self.settings),
             violations: self.settings.wire.violations.unwrap_or(default),
-            live: Arc::clone(&self.live),
             judges_now: Arc::clone(&self.judges_now),
             terms,
             hooked,

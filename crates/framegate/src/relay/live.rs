@@ -105,7 +105,7 @@ impl Live {
     }
 
     /// A connection has opened; it can be reached until what is given back is dropped.
-    pub(super) fn enter(self: &Arc<Self>, flow: FlowId) -> Orders {
+    pub(crate) fn enter(self: &Arc<Self>, flow: FlowId) -> Orders {
         let mailbox = Arc::<Mailbox>::default();
         self.lock().insert(flow, Arc::clone(&mailbox));
         Orders {
@@ -123,7 +123,7 @@ impl Live {
 
 /// A connection's own end.
 #[derive(Debug)]
-pub(super) struct Orders {
+pub(crate) struct Orders {
     live: Arc<Live>,
     flow: FlowId,
     mailbox: Arc<Mailbox>,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+pub(crate) use live::Orders;
 pub use live::{Live, Order, OrderError};
 pub use tunnel::tunnel;
 pub use websocket::{WebSocket, websocket};
@@ -46,8 +47,6 @@ pub struct Policy {
     pub terms: Option<Arc<Terms>>,
     /// What its webhooks go by.
     pub(crate) hooked: Option<Hooked>,
-    /// Where open WebSockets can be reached.
-    pub live: Arc<Live>,
     /// Who judges; others may while the connection lives.
     pub judges_now: Arc<ArcSwap<Judges>>,
 }

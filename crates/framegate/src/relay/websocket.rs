@@ -19,7 +19,7 @@ use super::rejudging::Rejudged;
 use super::terms::config;
 use super::{Leg as Side, Policy, READ, leg::Leg};
 use crate::config::Limits;
-use crate::flow::{Direction, FlowId, Opening, Peer, State, Timestamp, millis, millis_at};
+use crate::flow::{Direction, Opening, Peer, State, Timestamp, millis, millis_at};
 use crate::inspect::{Chain, Judges};
 use crate::limit::{Limit, Seat};
 use crate::record::FlowTap;
@@ -45,6 +45,8 @@ pub struct WebSocket {
     pub flow: FlowTap,
     /// The judges by whom the upgrade went.
     pub judges: Arc<Judges>,
+    /// What the control doors want of it; `None`: they do not know of it.
+    pub(crate) orders: Option<Orders>,
     /// Its place among the connections of its source.
     pub(crate) seat: Option<Seat>,
 }
@@ -59,6 +61,7 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
         opening,
         mut flow,
         judges,
+        orders,
         seat,
     } = relayed;
     if let Some(params) = agreed.senders() {
@@ -69,10 +72,9 @@ pub async fn websocket(relayed: WebSocket, close_now: &CancellationToken) {
     counts.websockets.one(door);
     let limits = &policy.settings.limits;
     let spending = seat.as_ref().and_then(|seat| seat.spending.clone());
-    let on_record = flow.id() != FlowId(0);
     let mut conversation = Conversation {
         session: Session::new(Arc::new(config(&policy, &flow)), agreed, flow.next_sequence(), millis()),
-        orders: on_record.then(|| policy.live.enter(flow.id())),
+        orders,
         judges: None,
         retired: Vec::new(),
         hurried: [false; 2],

@@ -17,7 +17,7 @@ use wire::upgrade::WebSocketRequest;
 use extensions::Extensions;
 
 use crate::config::Terms;
-use crate::flow::{Direction, FlowType, Kind, Opening, Protocol, Timestamp, millis};
+use crate::flow::{Direction, FlowId, FlowType, Kind, Opening, Protocol, Timestamp, millis};
 use crate::http::{
     AnswerFault, Captured, Context, Exchanged, Lane, Link, Links, Onward, Problem, Pulse, Stall, Step, failed,
     final_head, left, opening, pass_response, refuse, whole,
@@ -26,7 +26,7 @@ use crate::inspect::{Handshake, Hooked};
 use crate::limit::{self, Crowded, Limit, Seat};
 use crate::net::Conn;
 use crate::record::{FlowTap, HttpMessage};
-use crate::relay::{Leg, WebSocket};
+use crate::relay::{Leg, Orders, WebSocket};
 use crate::telemetry::{self, By, Class};
 
 /// A WebSocket that both peers have agreed to.
@@ -39,6 +39,7 @@ pub(crate) struct Agreed {
     flow: FlowTap,
     terms: Option<Arc<Terms>>,
     hooked: Option<Hooked>,
+    orders: Option<Orders>,
     seat: Option<Seat>,
 }
 
@@ -53,6 +54,7 @@ impl Agreed {
             opening: self.opening,
             flow: self.flow,
             judges: Arc::clone(&context.judges),
+            orders: self.orders,
             seat: self.seat,
         }
     }
@@ -134,6 +136,8 @@ async fn agree(
     }
     let told = settled.answer(&answer);
     record_upgrade(&mut flow, request, started_at, &answer, answered_at, settled.notes);
+    // Whoever sees the client connected may give orders at once.
+    let orders = (flow.id() != FlowId(0)).then(|| context.live.enter(flow.id()));
     if let Err(error) = client.send(&told).await {
         flow.end(failed(format!("the client did not take the server's 101: {error}")));
         return Step::Abort;
@@ -146,6 +150,7 @@ async fn agree(
         flow,
         terms: onward.terms.clone(),
         hooked: hooked(context, request, onward),
+        orders,
         seat: None,
     }))
 }

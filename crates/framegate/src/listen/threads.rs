@@ -17,6 +17,10 @@ use super::{ListenError, World};
 /// Of address space: memory is what of it is used.
 const STACK_BYTES: usize = 8 << 20;
 
+/// So many tasks may run before the sockets are looked at again: a turn of the loop serves all that were ready together, and
+/// what they send leaves close together.
+const EVENT_INTERVAL: u32 = 256;
+
 /// The running threads.
 #[derive(Debug)]
 pub(super) struct Threads(Vec<JoinHandle<()>>);
@@ -50,6 +54,7 @@ pub(super) fn start(mut doors: Vec<Bound>, threads: usize, world: World) -> Resu
             .spawn(move || {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
+                    .event_interval(EVENT_INTERVAL)
                     .build_local(LocalOptions::default());
                 match runtime {
                     Ok(runtime) => {

@@ -1,6 +1,7 @@
 //! One question to a hook: a connection for it, the request, and its answer; again where the hook has said nothing yet.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use super::link::{Link, Made, Then, Trouble, connect};
 use super::pool::{self, Place, Slot, Use};
 use super::probe::Witness;
 use super::request::{Message, SigningKey, Template};
-use super::{AnswerLimits, Hooked};
+use super::{AnswerLimits, Hooked, deadline};
 use crate::config;
 use crate::flow::{Direction, millis, millis_at};
 use crate::telemetry;
@@ -102,11 +103,11 @@ impl Asker {
         let timeout = Duration::from_millis(self.settings.timeout_ms);
         let deadline = tokio::time::Instant::now() + timeout;
         let last = RefCell::new(None);
-        let asked = tokio::time::timeout_at(deadline, self.attempts(template, &message, slot, &last)).await;
+        let asked = deadline::until(deadline, pin!(self.attempts(template, &message, slot, &last))).await;
         let (outcome, rest) = match asked {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(failure)) => (Outcome::Failed(failure), None),
-            Err(_) => {
+            Some(Ok(answer)) => answer,
+            Some(Err(failure)) => (Outcome::Failed(failure), None),
+            None => {
                 // A peer that is gone without a word would hold up everybody for as long as TCP believes in it.
                 pool::distrust(&self.place);
                 (Outcome::Failed(last.take().unwrap_or(Failure::Timeout)), None)
@@ -121,7 +122,7 @@ impl Asker {
         deliver(outcome);
         if let Some(rest) = rest {
             // What is left of it matters only for using the connection again.
-            let _ = tokio::time::timeout_at(deadline, rest.finish()).await;
+            deadline::until(deadline, pin!(rest.finish())).await;
         }
     }
 
@@ -209,7 +210,8 @@ impl Asker {
         if let Some(link) = mine.link.take() {
             return Ok((Lane::One(mine, link), false));
         }
-        match connect(&self.hooks, &self.place).await {
+        // It is large and rare.
+        match Box::pin(connect(&self.hooks, &self.place)).await {
             Ok(Made::One(link)) => Ok((Lane::One(mine, link), true)),
             Ok(Made::Many(many, driver)) => {
                 tokio::task::spawn_local(async move {

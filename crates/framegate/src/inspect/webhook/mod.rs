@@ -3,7 +3,7 @@
 //!
 //! Reading order: `judge` (one direction of one connection, with what is under way) · `handshake` (what requests repeat of
 //! the client's upgrade) · `request` (the head that goes out) · `body` (what the hook reads) · `ask` (one question, tried
-//! again where that is safe) · `answer` (what the hook has said) · `pool` (each thread's connections) · `link` (one of
+//! again where that is safe, until its `deadline`) · `answer` (what the hook has said) · `pool` (each thread's connections) · `link` (one of
 //! them) · `breaker`, `cache`, `hooks` (what the threads share) · `probe` (the same questions without a message).
 
 mod judge;
@@ -11,6 +11,7 @@ mod handshake;
 mod request;
 mod body;
 mod ask;
+mod deadline;
 mod answer;
 mod pool;
 mod link;

@@ -130,8 +130,7 @@ impl Webhook {
     /// The body about the message, or the answer without one.
     fn body(&self, about: &About<'_>, decision: &mut Decision) -> Result<Body, Answer> {
         let (shape, max) = (self.settings.body, self.settings.body_bytes_max);
-        let body = Body::new(shape, about);
-        if body.bytes.len() <= max {
+        if let Some(body) = Body::within(shape, about, max) {
             return Ok(body);
         }
         match self.settings.on_oversize {

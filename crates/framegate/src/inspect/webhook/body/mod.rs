@@ -48,6 +48,13 @@ impl Body {
         }
     }
 
+    /// The same, unless it is longer than `max` bytes.
+    pub(super) fn within(shape: HookBody, about: &About<'_>, max: usize) -> Option<Self> {
+        // Hardly any is shorter than its message, and some are much longer: they are not made to be thrown away.
+        (about.payload.len() <= max).then_some(())?;
+        Some(Self::new(shape, about)).filter(|body| body.bytes.len() <= max)
+    }
+
     /// Of the beginning of the message: as much of it as fits into `max` bytes, or nearly so.
     pub(super) fn truncated(shape: HookBody, about: &About<'_>, max: usize) -> Self {
         let mut len = about.payload.len().min(max);

@@ -62,7 +62,7 @@ pub(super) fn in_sockjs(text: &str) -> Option<Body> {
             any = true;
             array(frames.iter().map(Frame::object))
         }
-        None => Value::from(&message[..]).to_string(),
+        None => string(message.as_bytes()),
     });
     let shown = array(shown);
     any.then(|| json(shown.into()))
@@ -121,26 +121,29 @@ impl<'a> Frame<'a> {
 
     /// As JSON: a string for all that is one to its reader, in arrays, as names may come twice. The body stays JSON if it is.
     fn object(&self) -> String {
-        let headers = self.headers.iter().map(|(name, value)| {
-            let all = std::iter::once(Value::from(*name)).chain(texts(value));
-            Value::from_iter(all.chain(decoded(value).map(Value::from)))
-        });
-        let (command, headers) = (self.command, Value::from_iter(headers));
+        let headers = array(self.headers.iter().map(|(name, value)| {
+            let all = std::iter::once(string(name.as_bytes())).chain(texts(value));
+            array(all.chain(decoded(value).map(|decoded| string(decoded.as_bytes()))))
+        }));
+        let command = self.command;
         let body = if is_json(self.body) {
             self.body.to_owned()
         } else {
-            Value::from_iter(texts(self.body)).to_string()
+            array(texts(self.body))
         };
         format!(r#"{{"command":"{command}","headers":{headers},"body":{body}}}"#)
     }
 }
 
-/// A text, and what else may be read in it.
-fn texts(text: &str) -> impl Iterator<Item = Value> {
+/// A text, and what else may be read in it, each as a string of JSON.
+fn texts(text: &str) -> impl Iterator<Item = String> {
     let bytes = text.as_bytes();
     let others = undone(bytes).into_iter().chain(strings(bytes));
-    let others = others.map(|other| String::from_utf8_lossy(&other).into());
-    std::iter::once(Value::from(text)).chain(others)
+    std::iter::once(string(bytes)).chain(others.map(|other| string(&other)))
+}
+
+fn string(text: &[u8]) -> String {
+    Value::from(String::from_utf8_lossy(text)).to_string()
 }
 
 /// A header as its reader has it (STOMP 1.2, "Value Encoding"). `None`: it has none of the escapes that only STOMP has.
@@ -164,7 +167,14 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 fn array(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(","))
+    let mut array = String::from("[");
+    for item in items {
+        if array.len() > 1 {
+            array.push(',');
+        }
+        array.push_str(&item);
+    }
+    array + "]"
 }
 
 #[cfg(test)]

@@ -50,6 +50,16 @@ fn the_envelope_says_what_is_known() {
 }
 
 #[test]
+fn a_body_is_as_long_as_it_may_be_or_none() {
+    for shape in [HookBody::Raw, HookBody::Json, HookBody::Waf] {
+        let payload = Arc::new(b"a \"b\"".to_vec());
+        let about = about(Opcode::Text, &payload);
+        let len = Body::new(shape, &about).bytes.len();
+        assert!(Body::within(shape, &about, len).is_some() && Body::within(shape, &about, len - 1).is_none());
+    }
+}
+
+#[test]
 fn a_beginning_fits_and_wastes_little() {
     for shape in [HookBody::Raw, HookBody::Json, HookBody::Waf] {
         for byte in [b'a', b' ', b'\\', b'"', 0xff, 0, b'['] {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,7 +77,7 @@ fn bind_socket(addr: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
 
 /// How many clients are connected, over all threads.
 #[derive(Debug, Default)]
-pub(super) struct Slots {
+pub struct Slots {
     taken: AtomicUsize,
     freed: Notify,
 }
@@ -90,9 +91,13 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    /// Waits until fewer than `max` are taken, and takes one.
-    async fn take(self: &Arc<Self>, max: usize, door: telemetry::Door) -> Slot {
+    /// Waits until fewer than the limit of the moment are taken, and takes one.
+    async fn take(self: &Arc<Self>, limit: impl Fn() -> usize, door: telemetry::Door) -> Slot {
         loop {
+            // What is freed from here on is not missed. All who wait look again: who finds none waits on.
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            let max = limit();
             let free = |taken| (taken < max).then_some(taken + 1);
             if self
                 .taken
@@ -106,16 +111,20 @@ impl Slots {
                     _open: counts.connections_open.enter(door),
                 };
             }
-            // A slot that was freed since is not missed: `notify_one` leaves a permit behind.
-            self.freed.notified().await;
+            freed.await;
         }
+    }
+
+    /// Has those who wait look at the limit again.
+    pub fn look_again(&self) {
+        self.freed.notify_waiters();
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.slots.taken.fetch_sub(1, Ordering::AcqRel);
-        self.slots.freed.notify_one();
+        self.slots.look_again();
     }
 }
 
@@ -124,7 +133,6 @@ pub(super) async fn accept(
     listener: tokio::net::TcpListener,
     door: Rc<Door>,
     thread: Rc<Thread>,
-    slots: Arc<Slots>,
     connections: TaskTracker,
 ) {
     let stop = thread.world.stop_accepting.clone();
@@ -150,10 +158,10 @@ pub(super) async fn accept(
             tracing::info!(door = %door.addr, "clients can be accepted again");
             is_exhausted = false;
         }
-        let max = thread.world.settings.load().limits.connections_max;
+        let limit = || thread.world.settings.load().limits.connections_max;
         // The client that is one too many waits here, those behind it in the system's queue.
         let slot = tokio::select! {
-            slot = slots.take(max, door.counted) => slot,
+            slot = thread.world.slots.take(limit, door.counted) => slot,
             () = stop.cancelled() => return,
         };
         let (door, thread) = (Rc::clone(&door), Rc::clone(&thread));

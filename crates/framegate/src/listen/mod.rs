@@ -23,6 +23,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+pub use accept::Slots;
 pub use rules::Rules;
 
 use crate::config::{Mode, Settings};
@@ -49,6 +50,8 @@ pub struct World {
     pub live: Arc<Live>,
     /// What is counted of where clients come from, and of limits.
     pub sources: Arc<Sources>,
+    /// Who is let in; to be told of a new `limits.connections_max`.
+    pub slots: Arc<Slots>,
     /// Where flows go on record.
     pub recorder: Recorder,
     /// Whose certificate clients can get at `http://framegate.local/`.

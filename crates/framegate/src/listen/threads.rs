@@ -4,13 +4,13 @@
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio_util::task::TaskTracker;
 
-use super::accept::{Bound, Slots, accept};
+use super::accept::{Bound, accept};
 use super::connection::{Door, Thread};
 use super::{ListenError, World};
 
@@ -38,7 +38,6 @@ impl Threads {
 
 /// Starts the threads, the first listener of each door on the first, and so on.
 pub(super) fn start(mut doors: Vec<Bound>, threads: usize, world: World) -> Result<Threads, ListenError> {
-    let slots = Arc::new(Slots::default());
     let mut running = Threads(Vec::with_capacity(threads));
     for index in 0..threads {
         let mine: Vec<_> = doors
@@ -46,7 +45,7 @@ pub(super) fn start(mut doors: Vec<Bound>, threads: usize, world: World) -> Resu
             .filter_map(|door| Some((door.mode.clone(), door.addr, door.listeners.pop()?)))
             .collect();
         let (started, is_started) = mpsc::channel();
-        let (thread_world, slots) = (world.clone(), Arc::clone(&slots));
+        let thread_world = world.clone();
         let thread = std::thread::Builder::new()
             .name(format!("connections-{index}"))
             // Plugins compare what they have by recursion.
@@ -59,7 +58,7 @@ pub(super) fn start(mut doors: Vec<Bound>, threads: usize, world: World) -> Resu
                 match runtime {
                     Ok(runtime) => {
                         let _ = started.send(Ok(()));
-                        run(&runtime, mine, thread_world, &slots);
+                        run(&runtime, mine, thread_world);
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));
@@ -86,12 +85,7 @@ pub(super) fn start(mut doors: Vec<Bound>, threads: usize, world: World) -> Resu
 }
 
 /// A thread's whole life.
-fn run(
-    runtime: &LocalRuntime,
-    doors: Vec<(crate::config::Mode, std::net::SocketAddr, TcpListener)>,
-    world: World,
-    slots: &Arc<Slots>,
-) {
+fn run(runtime: &LocalRuntime, doors: Vec<(crate::config::Mode, std::net::SocketAddr, TcpListener)>, world: World) {
     runtime.block_on(async {
         let connections = TaskTracker::new();
         let thread = Rc::new(Thread {
@@ -104,8 +98,8 @@ fn run(
             let door = Rc::new(Door::new(&mode, addr, Rc::clone(&own_doors), &thread.world));
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    let (thread, slots, connections) = (Rc::clone(&thread), Arc::clone(slots), connections.clone());
-                    accepting.spawn_local(async move { accept(listener, door, thread, slots, connections).await });
+                    let (thread, connections) = (Rc::clone(&thread), connections.clone());
+                    accepting.spawn_local(async move { accept(listener, door, thread, connections).await });
                 }
                 Err(error) => tracing::error!(%mode, %addr, %error, "the door cannot be watched on this thread"),
             }

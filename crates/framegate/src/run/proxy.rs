@@ -66,6 +66,7 @@ impl Proxy {
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
             sources: Arc::default(),
+            slots: Arc::default(),
             recorder,
             ca,
             stop_accepting: CancellationToken::new(),

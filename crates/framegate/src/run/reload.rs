@@ -74,6 +74,7 @@ pub(super) fn reload(sources: &Sources, world: &World) {
     world.judges.store(Arc::new(judges));
     world.live.judges_changed();
     world.settings.store(Arc::new(next));
+    world.slots.look_again();
     tracing::info!(
         "the configuration was reloaded; settings that changed: {}",
         changed.len()

@@ -45,6 +45,37 @@ fn a_client_over_the_limit_gets_no_answer_before_there_is_room() {
 }
 
 #[test]
+fn all_who_wait_are_let_in_when_the_limit_is_raised() {
+    let proxy = Proxy::with("regular@127.0.0.1:0", 3, |settings| settings.limits.connections_max = 1);
+    let (addr, server) = server(1, |_, mut stream| {
+        read_head(&mut stream);
+        send(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+        stream
+    });
+    let mut first = proxy.client();
+    send(
+        &mut first,
+        format!("GET http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\n\r\n"),
+    );
+    read_until(&mut first, "\r\n\r\nx");
+    // So many that there are some at each thread.
+    let waiting: Vec<_> = (0..30).map(|_| proxy.client()).collect();
+    let mut settings = Settings::clone(&proxy.world.settings.load());
+    settings.limits.connections_max = 100;
+    proxy.world.settings.store(Arc::new(settings));
+    proxy.world.slots.look_again();
+    for mut client in waiting {
+        send(
+            &mut client,
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n",
+        );
+        read_until(&mut client, "HTTP/1.1 400 ");
+    }
+    drop(first);
+    server.join().unwrap();
+}
+
+#[test]
 fn a_head_that_does_not_come_is_not_waited_for() {
     let proxy = Proxy::with("regular@127.0.0.1:0", 1, |settings| settings.limits.handshake_ms = 200);
     let mut silent = proxy.client();

@@ -79,6 +79,7 @@ impl Proxy {
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),
             live: Arc::default(),
             sources: Arc::default(),
+            slots: Arc::default(),
             settings: Arc::new(ArcSwap::new(settings)),
             hooks: Arc::new(Hooks::new(Arc::clone(&tls))),
             tls,

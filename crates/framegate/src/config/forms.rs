@@ -3,7 +3,9 @@
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use super::fields::is_gateway_field;
 use super::mode::{Mode, Upstream, parse_addr};
+use super::path::meant_path;
 use super::schema::Form;
 use super::terms::{HookUrl, field, is_token};
 use super::token_file::read_token;
@@ -192,6 +194,9 @@ pub(super) const SECRET_HEADER: Form = Form {
         "" => Ok(String::new()),
         _ => match field(text)? {
             (_, value) if value.is_empty() => Err("its value is empty".to_owned()),
+            (name, _) if is_gateway_field(&name) => {
+                Err("a name that begins with x-wsproxy- is for what the gateway door is told".to_owned())
+            }
             (name, value) => Ok(format!("{name}: {value}")),
         },
     },
@@ -225,6 +230,7 @@ pub(super) const PATH: Form = Form {
                 .bytes()
                 .all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#') =>
         {
+            meant_path(text).ok_or("it leads up again (..), as no request does that a route takes")?;
             Ok(text.to_owned())
         }
         Some(_) => Err("it has a character that no path has".to_owned()),

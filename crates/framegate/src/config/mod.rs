@@ -14,9 +14,11 @@ mod words;
 mod reach;
 mod terms;
 mod fields;
+mod path;
 mod token_file;
 mod sources;
 mod check;
+mod warnings;
 mod error;
 mod show;
 mod reference;
@@ -29,6 +31,7 @@ pub(crate) use error::nearest;
 pub use error::{ConfigError, Problem};
 pub use fields::{FieldError, FieldReach, is_gateway_field};
 pub use mode::{Mode, ModeError, Upstream, parse_addr};
+pub(crate) use path::meant_path;
 pub use reach::Reach;
 pub use reference::reference_markdown;
 pub(crate) use rules::TOO_LONG;
@@ -94,7 +97,7 @@ pub fn load(
         }
     }
     let loaded = merge(&entries, problems)?;
-    let warnings = warnings(&loaded.settings);
+    let warnings = warnings::all(&loaded.settings);
     Ok(Loaded { warnings, ..loaded })
 }
 
@@ -156,15 +159,13 @@ fn merge(entries: &[Entry], mut problems: Vec<Problem>) -> Result<Loaded, Config
             what: error.message().to_owned(),
         }],
     })?;
-    if settings.listen.modes.is_empty() {
-        let key = "listen.modes";
-        let place = origins.get(key).unwrap_or(&Origin::Default).to_string();
-        let what = "there must be at least one door".to_owned();
+    if let Err(at_odds) = rules::together(&settings) {
+        let place = origins.get(at_odds.setting).unwrap_or(&Origin::Default).to_string();
         return Err(ConfigError {
             problems: vec![Problem {
-                key: key.to_owned(),
+                key: at_odds.key,
                 place,
-                what,
+                what: at_odds.what,
             }],
         });
     }
@@ -195,73 +196,6 @@ fn place(table: &mut toml::Table, setting: &Setting, value: Option<toml::Value>)
         Some(value) => section.insert(name.to_owned(), value),
         None => section.remove(name),
     };
-}
-
-fn warnings(settings: &Settings) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for mode in &settings.listen.modes {
-        if !mode.addr().ip().is_loopback() {
-            let who = match mode {
-                Mode::Regular { .. } => "whoever reaches it can use this machine to reach others",
-                Mode::Gateway { .. } => "whoever reaches it reaches what routes lead to",
-                Mode::Reverse { .. } => "whoever reaches it reaches the server behind it",
-            };
-            warnings.push(format!("{mode} listens beyond this machine: {who}, and is recorded"));
-        }
-    }
-    if !settings.listen.control.ip().is_loopback() {
-        let addr = settings.listen.control;
-        warnings.push(format!(
-            "listen.control ({addr}) listens beyond this machine: only its token guards the record"
-        ));
-    }
-    if settings.blocks() && settings.wire.violations == Some(Violations::Relay) {
-        warnings.push(
-            "wire.violations is relay, but a rule of safety.input or schemas blocks: what breaks the protocol passes, and a server \
-             may read it otherwise than the rule does"
-                .to_owned(),
-        );
-    }
-    warnings.extend(sources_unknown(settings));
-    warnings.extend(bodies_untyped(settings));
-    let forward = |mode: &Mode| matches!(mode, Mode::Regular { .. });
-    if !settings.upgrade.origins_allow.is_empty() && settings.listen.modes.iter().all(forward) {
-        warnings.push(
-            "upgrade.origins_allow is for gateway and reverse doors, and there is none: nobody is asked for an origin"
-                .to_owned(),
-        );
-    }
-    warnings
-}
-
-/// Behind a proxy that nobody believes, all clients are one source.
-fn sources_unknown(settings: &Settings) -> Option<String> {
-    let limits = &settings.limits;
-    let by_source = limits.source_connections_max > 0
-        || limits.source_connections_per_minute_max > 0
-        || limits.source_messages_per_second_max > 0
-        || limits.source_bytes_per_second_max > 0;
-    (by_source && has_gateway(settings) && settings.gateway.trusted_proxies.is_empty()).then(|| {
-        "limits.source_* count what comes from one address, but gateway.trusted_proxies is empty: all clients behind a \
-         proxy in front are one source"
-            .to_owned()
-    })
-}
-
-/// What gateways have always sent to hooks is nothing to a firewall. A gateway door's hooks are known with each
-/// connection only.
-fn bodies_untyped(settings: &Settings) -> Option<String> {
-    let mut routes = settings.routes.iter();
-    let hooked = routes.any(|row| row.send_hook.is_some() || row.receive_hook.is_some());
-    (settings.hook.body == HookBody::Raw && (hooked || has_gateway(settings))).then(|| {
-        "hook.body is raw: without a Content-Type a web application firewall finds nothing in a body; set waf if a hook is one"
-            .to_owned()
-    })
-}
-
-fn has_gateway(settings: &Settings) -> bool {
-    let mut modes = settings.listen.modes.iter();
-    modes.any(|mode| matches!(mode, Mode::Gateway { .. }))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! What a row of each list has to be beyond its columns: which of them go together, and which id it has by itself.
+//! What a row of each list has to be beyond its columns: which of them go together, and which id it has by itself. And
+//! which settings go together.
 
 use std::path::Path;
 
 use super::forms::ID;
 use super::rows::{Row, Wrong};
-use super::settings::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, RouteRow, SchemaRow};
+use super::settings::{InputRule, InterceptRule, OutputRule, PluginFile, RewriteRule, RouteRow, SchemaRow, Settings};
 use crate::query;
 
 /// The rule of `safety` that means what is not read for its length.
@@ -116,6 +117,36 @@ impl Row for RouteRow {
             false => Ok(()),
         }
     }
+}
+
+/// A setting that does not go with the others.
+pub(super) struct AtOdds {
+    pub(super) setting: &'static str,
+    /// The setting, or the column of its row.
+    pub(super) key: String,
+    pub(super) what: String,
+}
+
+/// Whether the settings, each of which is in order, go together.
+pub(super) fn together(settings: &Settings) -> Result<(), AtOdds> {
+    if settings.listen.modes.is_empty() {
+        return Err(AtOdds {
+            setting: "listen.modes",
+            key: "listen.modes".to_owned(),
+            what: "there must be at least one door".to_owned(),
+        });
+    }
+    for (at, schema) in settings.schemas.iter().enumerate() {
+        let is_there = |id: &String| settings.routes.iter().any(|route| route.id == *id);
+        if let Some(id) = schema.route.as_ref().filter(|id| !is_there(id)) {
+            return Err(AtOdds {
+                setting: "schemas",
+                key: format!("schemas[{}].route", at + 1),
+                what: format!("there is no route with the id {id:?}: the schema would be for no message"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn not_taken(id: &str) -> Result<(), Wrong> {

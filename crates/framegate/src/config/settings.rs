@@ -204,8 +204,11 @@ super::schema::settings! {
             path: String, Text(SCHEMA_FILE);
             /// Which way the messages go. `client_to_server` is `send`, `server_to_client` is `receive`.
             direction: RuleDirection = RuleDirection::Send, Word(DIRECTIONS);
-            /// The messages it is for, by what is known before they leave, such as `path = "/chat"`. Whatever it asks of
-            /// the message itself its sender decides.
+            /// The `id` of the route whose WebSockets it is for; unset: all. No spelling of a path evades it, as it may
+            /// evade a `when`.
+            route: Option<String> = None, Maybe(&Text(ID));
+            /// The messages it is for, by what is known before they leave, such as `host == "chat.example"`. Whatever
+            /// it asks of the message itself its sender decides.
             when: Option<String> = None, Maybe(&Text(FILTER));
             /// What becomes of a message that has not the form: `block`, and it does not leave; `close`, and the
             /// conversation ends with 1008 too; `log_only`, and it passes and is flagged in the record.

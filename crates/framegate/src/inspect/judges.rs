@@ -202,7 +202,10 @@ impl Judges {
         }
         let message_bytes_max = self.message_bytes_max(hooked);
         let facts = FlowFacts::open(Cow::Owned(opening.clone()));
-        let formed = concerning(&self.schemas, |schema, direction| schema.concerns(&facts, direction));
+        let route = hooked.and_then(|hooked| hooked.terms.route.as_deref());
+        let formed = concerning(&self.schemas, |schema, direction| {
+            schema.concerns(&facts, route, direction)
+        });
         let rewrite = concerning(&self.rewrite, |rule, direction| rule.concerns(&facts, direction));
         let held = concerning(&self.intercept, |rule, direction| rule.concerns(&facts, direction));
         let mut judges: Vec<Box<dyn Judge>> = Vec::new();

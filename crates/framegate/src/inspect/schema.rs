@@ -40,6 +40,8 @@ const PATH_BYTES: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct Schema {
     id: String,
     directions: [bool; 2],
+    /// The route whose WebSockets it is for; `None`: all.
+    route: Option<String>,
     when: Filter,
     validator: Validator,
     action: SchemaAction,
@@ -67,6 +69,7 @@ impl Schema {
         Ok(Self {
             id: row.id.clone(),
             directions: row.direction.each(),
+            route: row.route.clone(),
             when: Filter::parse(when, Use::Rule).map_err(|error| error.to_string())?,
             validator: compile(Path::new(&row.path)).map_err(|why| format!("{}: {why}", row.path))?,
             action: row.action,
@@ -86,9 +89,11 @@ impl Schema {
         self.violations.load(Ordering::Relaxed)
     }
 
-    /// Whether it may concern messages of this direction of this flow.
-    pub(crate) fn concerns(&self, flow: &FlowFacts<'_>, direction: Direction) -> bool {
-        self.directions[direction.index()] && self.when.means_flow(flow) != Some(false)
+    /// Whether it may concern messages of this direction of this flow, which has taken that route.
+    pub(crate) fn concerns(&self, flow: &FlowFacts<'_>, route: Option<&str>, direction: Direction) -> bool {
+        self.directions[direction.index()]
+            && (self.route.is_none() || self.route.as_deref() == route)
+            && self.when.means_flow(flow) != Some(false)
     }
 
     fn check(&self, opcode: Opcode, payload: &[u8]) -> Result<(), Violation> {
@@ -119,7 +124,7 @@ impl Schema {
     }
 }
 
-/// All schemas of one connection, in their order.
+/// All schemas that concern one connection, in their order.
 pub(crate) struct Schemas {
     pub(crate) schemas: Vec<Arc<Schema>>,
     /// Names in a message do not go on record where the record is redacted.

@@ -2,11 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use percent_encoding::percent_decode_str;
 use wire::http::RequestHead;
 
-use crate::config::{RouteRow, Settings, Terms};
-use crate::http::Problem;
+use crate::config::{RouteRow, Settings, Terms, meant_path};
+use crate::http::{Problem, parse_authority};
 use crate::tls::HostPatterns;
 
 /// All of them.
@@ -25,14 +24,41 @@ impl Routes {
     /// What the first says that the request matches. Without routes its path decides nothing, and none is refused.
     ///
     /// # Errors
-    /// A path that servers take to lead to different places.
+    /// A path that servers take to lead to different places, and a `Host` that cannot be read.
     pub(super) fn terms(&self, request: &RequestHead, target: &str) -> Result<Option<Terms>, Problem> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let path = meant_path(target)?;
-        let row = self.0.iter().find(|row| row.matches(request, &path));
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let meant = meant_path(path).ok_or_else(|| {
+            let detail = format!("the path {path:?} leads up again: routes go by paths that do not");
+            Problem::bad_request(detail)
+        })?;
+        let host = self.host(request)?;
+        let row = self.0.iter().find(|row| row.matches(request, host.as_deref(), &meant));
         Ok(row.map(Row::terms))
+    }
+
+    /// The host that the request asks for, if any route cares.
+    ///
+    /// # Errors
+    /// One that nobody can read leads past all routes, and must not (RFC 9112 §3.2).
+    fn host(&self, request: &RequestHead) -> Result<Option<String>, Problem> {
+        let Some(asked) = request
+            .header("Host")
+            .filter(|_| self.0.iter().any(|row| row.host.is_some()))
+        else {
+            return Ok(None);
+        };
+        let read = std::str::from_utf8(asked).ok();
+        let read = read.and_then(|asked| parse_authority(asked, Some(80)));
+        let (host, _) = read.ok_or_else(|| {
+            let asked = String::from_utf8_lossy(asked);
+            Problem::bad_request(format!(
+                "the Host {asked:?} cannot be read: expected a host, and a port or none"
+            ))
+        })?;
+        Ok(Some(host))
     }
 }
 
@@ -49,21 +75,21 @@ struct Row {
 impl Row {
     fn new(settings: &Settings, row: &RouteRow) -> Result<Self, String> {
         let host = row.host.as_ref().map(|host| HostPatterns::parse(&[host]));
+        let path = row
+            .path
+            .as_ref()
+            .map(|path| meant_path(path).ok_or("path: it leads up again (..)"));
         Ok(Self {
             host: host.transpose().map_err(|error| format!("host: {error}"))?,
-            path: row.path.as_ref().map(|path| path.trim_end_matches('/').to_owned()),
+            path: path.transpose()?.map(|path| path.trim_end_matches('/').to_owned()),
             subprotocol: row.subprotocol.clone(),
             terms: Terms::of_route(&settings.gateway, row).map_err(|(column, why)| format!("{column}: {why}"))?,
             turn: AtomicUsize::new(0),
         })
     }
 
-    fn matches(&self, request: &RequestHead, path: &str) -> bool {
-        let host = |host: &HostPatterns| {
-            let asked = request.header("Host").and_then(|host| std::str::from_utf8(host).ok());
-            let asked = asked.and_then(|asked| crate::http::parse_authority(asked, Some(80)));
-            asked.is_some_and(|(asked, _)| host.matches(&asked))
-        };
+    fn matches(&self, request: &RequestHead, host: Option<&str>, path: &str) -> bool {
+        let asked_for = |patterns: &HostPatterns| host.is_some_and(|host| patterns.matches(host));
         let begins = |prefix: &String| {
             let behind = path.strip_prefix(prefix.as_str());
             behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
@@ -72,7 +98,7 @@ impl Row {
             let mut offered = request.elements("Sec-WebSocket-Protocol");
             offered.any(|offered| offered == wanted.as_bytes())
         };
-        self.host.as_ref().is_none_or(host)
+        self.host.as_ref().is_none_or(asked_for)
             && self.path.as_ref().is_none_or(begins)
             && self.subprotocol.as_ref().is_none_or(subprotocol)
     }
@@ -84,29 +110,4 @@ impl Row {
         terms.upstream.rotate_left(turn);
         terms
     }
-}
-
-/// The path that a server finds in a target, however it was written: percent-decoded, with single slashes, and without the
-/// parameters of its parts. A client must not choose by the way it writes a path which route its connection takes.
-///
-/// # Errors
-/// One that leads up again (`..`) is not passed on: servers differ in what they make of it.
-fn meant_path(target: &str) -> Result<String, Problem> {
-    let path = target.split(['?', '#']).next().unwrap_or_default();
-    let decoded = percent_decode_str(path).decode_utf8_lossy().replace('\\', "/");
-    let parts = decoded
-        .split('/')
-        .map(|part| part.split(';').next().unwrap_or_default());
-    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
-    if parts.iter().any(|part| matches!(*part, "." | "..")) {
-        return Err(Problem::bad_request(format!(
-            "the path {path:?} leads up again: routes go by paths that do not"
-        )));
-    }
-    let slash = if decoded.ends_with('/') && !parts.is_empty() {
-        "/"
-    } else {
-        ""
-    };
-    Ok(format!("/{}{slash}", parts.join("/")))
 }

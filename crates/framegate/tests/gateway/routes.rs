@@ -1,6 +1,6 @@
 //! Where connections go that no header field sends anywhere.
 
-use crate::scene::{Server, ask, gateway, problem};
+use crate::scene::{Server, ask, ask_as, gateway, problem};
 
 /// Which of the servers the request at `path` with these fields reaches.
 fn reaches(proxy: &crate::stage::Proxy, servers: &[&Server], path: &str, fields: &[&str]) -> usize {
@@ -67,6 +67,44 @@ fn a_path_takes_its_route_however_it_is_written() {
         assert_eq!(problem(ask(&proxy, path, &[])).0, 400, "{path}");
     }
     assert_eq!(reaches(&proxy, &all, "/open/...?a=/../b", &[]), 1);
+}
+
+#[test]
+fn a_route_takes_its_path_however_it_is_written_itself() {
+    let servers = [Server::new(), Server::new()];
+    for path in ["/team%20chat", "//team%20chat/", "/te%61m%20chat;v=1", "/\\team%20chat"] {
+        let routes = format!(
+            "routes=[{{ path = '{path}', upstream = ['{}'] }}, {{ upstream = ['{}'] }}]",
+            servers[0].url(),
+            servers[1].url()
+        );
+        let proxy = gateway(&[&routes]);
+        let all: Vec<&Server> = servers.iter().collect();
+        assert_eq!(reaches(&proxy, &all, "/team%20chat", &[]), 0, "{path}");
+        assert_eq!(reaches(&proxy, &all, "/team", &[]), 1, "{path}");
+    }
+}
+
+#[test]
+fn a_host_that_nobody_can_read_leads_past_no_route() {
+    let server = Server::new();
+    let route = |host: &str| {
+        format!(
+            "routes=[{{ {host} upstream = ['{0}'] }}, {{ upstream = ['{0}'] }}]",
+            server.url()
+        )
+    };
+    let proxy = gateway(&[&route("host = 'app.example',")]);
+    for host in ["app.example:99999", "app.example/", "a b", ""] {
+        let (status, problem) = problem(ask_as(&proxy, host));
+        assert_eq!(status, 400, "{host}");
+        assert!(problem["detail"].as_str().unwrap().contains("Host"), "{problem}");
+    }
+    server.was_not_dialled();
+    // Where no route goes by it, it is the server's to read.
+    let proxy = gateway(&[&route("")]);
+    let _client = ask_as(&proxy, "app.example:99999");
+    assert!(server.accept().1.contains("\r\nHost: app.example:99999\r\n"));
 }
 
 #[test]

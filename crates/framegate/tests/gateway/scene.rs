@@ -74,6 +74,15 @@ pub(crate) fn ask(proxy: &Proxy, path: &str, fields: &[&str]) -> End {
     client
 }
 
+/// Asks the gateway door with that `Host`.
+pub(crate) fn ask_as(proxy: &Proxy, host: &str) -> End {
+    let mut client = End::client(connect(proxy.addr("gateway")));
+    let request = String::from_utf8(request("/", &[], b"")).unwrap();
+    let request = request.replacen("app.example", host, 1);
+    client.tcp.write_all(request.as_bytes()).unwrap();
+    client
+}
+
 /// A WebSocket to that server, which a header field names, with more fields; the client's end and the server's.
 pub(crate) fn open(proxy: &Proxy, server: &Server, fields: &[&str]) -> (End, End) {
     let upstream = format!("x-wsproxy-upstream: {}", server.url());

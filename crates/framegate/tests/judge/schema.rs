@@ -3,7 +3,10 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::peers::{BINARY, FIN, Stage, TEXT, both_are_closed, ended, messages, part};
+use std::io::Write as _;
+
+use crate::peers::{BINARY, End, FIN, Stage, TEXT, accepted, both_are_closed, ended, messages, part};
+use crate::stage::{Proxy, connect};
 
 const FORM: &str = r#"{"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}"#;
 
@@ -129,4 +132,66 @@ fn a_file_that_has_changed_is_read_again_and_one_that_is_wrong_changes_nothing()
     client.send(TEXT, b"[]");
     server.hears(TEXT, b"[]");
     part(client, server);
+}
+
+#[test]
+fn a_schema_of_a_route_is_for_its_websockets_however_their_path_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("form.json"), FORM).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mode = format!("reverse:http://{}@:0", listener.local_addr().unwrap());
+    let args = [
+        "--mode",
+        &mode,
+        "--set",
+        "schemas=[{id='form', path='form.json', route='chat', action='close'}]",
+        "--set",
+        "routes=[{id='chat', path='/chat'}]",
+    ];
+    let proxy = Proxy::start_in(home, &args);
+    let open = |path: &str| {
+        let mut client = End::client(connect(proxy.addr("reverse")));
+        write!(
+            client.tcp,
+            "GET {path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        .unwrap();
+        let mut server = accepted(&listener);
+        server.http_head();
+        server.agrees("");
+        assert!(client.http_head().starts_with("HTTP/1.1 101 "));
+        client.send(TEXT, b"{}");
+        (client, server)
+    };
+    for path in ["/chat", "/%63hat", "//chat;a/b"] {
+        let (mut client, mut server) = open(path);
+        assert_eq!(
+            both_are_closed(&mut client, &mut server, 1008),
+            "not as its schema wants it",
+            "{path}"
+        );
+    }
+    let (client, mut server) = open("/chats");
+    server.hears(TEXT, b"{}");
+    part(client, server);
+}
+
+#[test]
+fn a_schema_of_a_route_that_is_not_there_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("form.json"), FORM).unwrap();
+    std::fs::write(
+        home.path().join("f.toml"),
+        "[[schemas]]\nid = 'a'\npath = 'form.json'\nroute = 'chat'\n[[routes]]\nid = 'chats'\n",
+    )
+    .unwrap();
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_framegate"))
+        .args(["config", "check", "f.toml"])
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    assert_eq!(checked.status.code(), Some(2));
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(said.contains("schemas[1].route (f.toml"), "{said}");
 }

@@ -369,6 +369,27 @@ fn bodies_without_a_type_are_warned_of_where_a_hook_can_be() {
 }
 
 #[test]
+fn a_route_that_another_host_evades_is_warned_of() {
+    let reverse = "listen.modes=reverse:http://h@:1";
+    let warnings = |mode: &str, routes: &str| from_sets(&[mode, &format!("routes=[{routes}]")]).unwrap().warnings;
+    let (host, path) = ("{ host = 'h', message_bytes_max = 125 }", "{ host = 'h', path = '/a' }");
+    let (all, of_path) = ("{ message_bytes_max = 125 }", "{ path = '/a' }");
+    for evaded in [host, path, &format!("{all}, {host}"), &format!("{host}, {of_path}")] {
+        let warned = warnings(reverse, evaded);
+        assert!(warned.len() == 1 && warned[0].contains("is for one host"), "{warned:?}");
+    }
+    for rest in [
+        format!("{host}, {all}"),
+        format!("{path}, {all}"),
+        format!("{path}, {of_path}"),
+    ] {
+        assert_eq!(warnings(reverse, &rest), [""; 0]);
+    }
+    assert_eq!(warnings(reverse, all), [""; 0]);
+    assert_eq!(warnings("listen.modes=regular@:1", host), [""; 0]);
+}
+
+#[test]
 fn what_is_no_origin_is_refused_and_what_is_one_is_kept_in_one_form() {
     let loaded = from_sets(&["upgrade.origins_allow=HTTPS://App.example:443,null"]).unwrap();
     assert_eq!(loaded.settings.upgrade.origins_allow, ["https://app.example", "null"]);

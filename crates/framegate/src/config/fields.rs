@@ -194,7 +194,7 @@ fn upstream(value: &str) -> Result<Upstream, String> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     format!("{scheme}://{authority}")
         .parse()
-        .map_err(|error: super::ModeError| error.to_string())
+        .map_err(|error: super::ModeError| wrong(&error.why()))
 }
 
 fn method(value: &str) -> Result<String, String> {
@@ -211,7 +211,11 @@ fn headers(value: &str) -> Result<Vec<(String, String)>, String> {
         let value = percent_decode_str(value.trim())
             .decode_utf8()
             .map_err(|_| "a value is not UTF-8")?;
-        super::terms::field(&format!("{}:{value}", name.trim()))
+        let name = name.trim();
+        if !is_token(name) {
+            return Err("a name has a character that no field name has".to_owned());
+        }
+        super::terms::field(&format!("{name}:{value}"))
     };
     let pairs = value.split(',').filter(|pair| !pair.trim().is_empty());
     let read: Result<Vec<_>, String> = pairs.map(one).collect();

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tls::is_host;
+
 /// One door and the address that it listens on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -156,7 +158,7 @@ impl FromStr for Upstream {
         if path.bytes().any(|byte| !byte.is_ascii_graphic()) {
             return Err(bad("its path has a character that must be percent-encoded"));
         }
-        let (host, port) = split_authority(authority).ok_or(bad("its host or port cannot be read"))?;
+        let (host, port) = split_authority(authority).map_err(bad)?;
         Ok(Self {
             tls,
             host,
@@ -188,6 +190,16 @@ pub enum ModeError {
     UserInfo,
 }
 
+impl ModeError {
+    /// What is wrong, for a text that says itself what is found.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Url(_, why) => (*why).to_owned(),
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// Reads `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, and `:8080` or `8080`, which are the loopback's.
 ///
 /// # Errors
@@ -210,24 +222,35 @@ pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-/// A host, and a port if there is one; `None`: it cannot be read.
-fn split_authority(text: &str) -> Option<(String, Option<u16>)> {
-    if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']')?;
-        let host: Ipv6Addr = host.parse().ok()?;
-        let port = match rest.strip_prefix(':') {
-            Some(port) => Some(parse_port(port)?),
-            None if rest.is_empty() => None,
-            None => return None,
-        };
-        return Some((host.to_string(), port));
-    }
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, Some(parse_port(port)?)),
-        None => (text, None),
+/// A host, and a port if there is one.
+///
+/// # Errors
+/// Which of them cannot be read.
+fn split_authority(text: &str) -> Result<(String, Option<u16>), &'static str> {
+    const NO_HOST: &str = "its host is neither a DNS name nor an IP address";
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']').ok_or(NO_HOST)?;
+            let host: Ipv6Addr = host.parse().map_err(|_| NO_HOST)?;
+            let port = (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or_default());
+            (host.to_string(), port)
+        }
+        None => {
+            let (host, port) = text
+                .split_once(':')
+                .map_or((text, None), |(host, port)| (host, Some(port)));
+            if !is_host(host) {
+                return Err(NO_HOST);
+            }
+            (host.to_ascii_lowercase(), port)
+        }
     };
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    (!host.is_empty() && host.bytes().all(fits)).then(|| (host.to_ascii_lowercase(), port))
+    let read = |port| {
+        parse_port(port)
+            .filter(|port| *port != 0)
+            .ok_or("its port is none of 1 to 65535")
+    };
+    Ok((host, port.map(read).transpose()?))
 }
 
 /// Digits only: `u16::from_str` would take `+80`.
@@ -309,10 +332,15 @@ mod tests {
             ("regular@nowhere", "\"nowhere\""),
             ("reverse:example.com@:1", "no scheme"),
             ("reverse:ftp://example.com@:1", "none of http"),
-            ("reverse:http://@:1", "host or port"),
-            ("reverse:http://h:99999@:1", "host or port"),
-            ("reverse:http://h h@:1", "host or port"),
-            ("reverse:http://[::1@:1", "host or port"),
+            ("reverse:http://@:1", "its host is neither"),
+            ("reverse:http://h h@:1", "its host is neither"),
+            ("reverse:http://[::1@:1", "its host is neither"),
+            ("reverse:http://h..i@:1", "its host is neither"),
+            ("reverse:http://1.2.3.4.5@:1", "its host is neither"),
+            ("reverse:http://h:99999@:1", "its port is none of"),
+            ("reverse:http://h:0@:1", "its port is none of"),
+            ("reverse:http://h:@:1", "its port is none of"),
+            ("reverse:http://[::1]1@:1", "its port is none of"),
             ("reverse:http://h/?q=1@:1", "a query or a fragment"),
             ("reverse:http://h/a b@:1", "percent-encoded"),
         ] {

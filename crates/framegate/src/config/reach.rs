@@ -6,35 +6,53 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::tls::{HostPatterns, PatternError};
 
-/// Services of clouds that hand secrets to whoever asks from inside; link-local addresses, which have most of them, are
-/// refused as a whole.
-const METADATA: [IpAddr; 5] = [
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+/// Services of clouds that hand secrets to whoever asks from inside; link-local addresses have most of them.
+const METADATA: [IpNet; 9] = [
+    v4([169, 254, 0, 0], 16),
+    v6([0xfe80, 0, 0, 0], 10),
+    v4([100, 100, 100, 200], 32),
+    v4([168, 63, 129, 16], 32),
+    v4([192, 0, 0, 192], 32),
+    // Amazon's (instances, EKS pods), Google's, Oracle's and Scaleway's.
+    v6([0xfd00, 0xec2, 0, 0], 32),
+    v6([0xfd20, 0xce, 0, 0], 32),
+    v6([0xfd00, 0xc1, 0, 0], 32),
+    v6([0xfd00, 0x42, 0, 0], 32),
 ];
 
-/// What is nobody else's network: a name below a wildcard that leads there was not meant.
-const PRIVATE: [IpNet; 8] = [
+/// What is not reached from everywhere (IANA's special-purpose registries): a name below a wildcard that leads there was
+/// not meant.
+const PRIVATE: [IpNet; 20] = [
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
     v4([100, 64, 0, 0], 10),
     v4([127, 0, 0, 0], 8),
     v4([172, 16, 0, 0], 12),
+    v4([192, 0, 0, 0], 24),
+    v4([192, 0, 2, 0], 24),
     v4([192, 168, 0, 0], 16),
-    v6(0, 127),
-    v6(0xfc00, 7),
+    v4([198, 18, 0, 0], 15),
+    v4([198, 51, 100, 0], 24),
+    v4([203, 0, 113, 0], 24),
+    v4([224, 0, 0, 0], 3),
+    v6([0, 0, 0, 0], 127),
+    // NAT64 within one network (RFC 8215), Teredo.
+    v6([0x64, 0xff9b, 1, 0], 48),
+    v6([0x2001, 0, 0, 0], 32),
+    v6([0x2001, 0xdb8, 0, 0], 32),
+    v6([0x3fff, 0, 0, 0], 20),
+    v6([0xfc00, 0, 0, 0], 7),
+    v6([0xfec0, 0, 0, 0], 10),
+    v6([0xff00, 0, 0, 0], 8),
 ];
 
 const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> IpNet {
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix))
 }
 
-/// The network of IPv6 addresses that begin like this.
-const fn v6(first: u16, prefix: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), prefix))
+/// The network of IPv6 addresses whose first half begins like this.
+const fn v6([a, b, c, d]: [u16; 4], prefix: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0), prefix))
 }
 
 /// The hosts and addresses that may be reached.
@@ -73,21 +91,30 @@ impl Reach {
         if self.patterns.has_network_of(addr) {
             return true;
         }
-        if is_metadata(addr) {
+        let ends = [Some(addr), behind(addr)];
+        let is_of = |networks: &[IpNet]| {
+            let mut ends = ends.iter().flatten();
+            ends.any(|end| networks.iter().any(|network| network.contains(end)))
+        };
+        if is_of(&METADATA) {
             return false;
         }
-        self.patterns.is_empty()
-            || self.patterns.has_name(host)
-            || self.patterns.matches(host) && !PRIVATE.iter().any(|network| network.contains(&addr))
+        self.patterns.is_empty() || self.patterns.has_name(host) || self.patterns.matches(host) && !is_of(&PRIVATE)
     }
 }
 
-fn is_metadata(addr: IpAddr) -> bool {
-    let link_local = match addr {
-        IpAddr::V4(addr) => addr.is_link_local(),
-        IpAddr::V6(addr) => addr.is_unicast_link_local(),
-    };
-    link_local || METADATA.contains(&addr)
+/// The IPv4 address that a router between the two families makes of an IPv6 address.
+fn behind(addr: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(addr) = addr else { return None };
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)).into());
+    match addr.segments() {
+        // NAT64 (RFC 6052 §2.1), and addresses that are only compatible (RFC 4291 §2.5.5.1).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if high > 0 => v4(high, low),
+        // 6to4 (RFC 3056 §2).
+        [0x2002, high, low, ..] => v4(high, low),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +147,12 @@ mod tests {
             "168.63.129.16",
             "192.0.0.192",
             "fd20:ce::254",
+            "fd00:ec2::23",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "::169.254.169.254",
         ] {
             assert!(!admits(&[], "a.test", addr), "{addr}");
             assert!(!admits(&[], addr, addr), "{addr}");
@@ -132,7 +165,9 @@ mod tests {
         assert!(!admits(&["a.test"], "b.test", "10.0.0.1"));
         assert!(!admits(&["a.test"], "a.test", "169.254.169.254"));
         for patterns in [["*.test"], ["*"]] {
-            assert!(admits(&patterns, "a.test", "8.8.8.8"));
+            for addr in ["8.8.8.8", "64:ff9b::808:808", "2002:808:808::1", "2600::1"] {
+                assert!(admits(&patterns, "a.test", addr), "{addr}");
+            }
             for addr in [
                 "10.0.0.1",
                 "127.0.0.1",
@@ -143,6 +178,17 @@ mod tests {
                 "172.31.0.1",
                 "::ffff:192.168.0.1",
                 "0.0.0.0",
+                "192.0.0.8",
+                "198.19.0.1",
+                "224.0.0.1",
+                "255.255.255.255",
+                "64:ff9b::a00:5",
+                "64:ff9b:1::808:808",
+                "2002:a00:5::1",
+                "::10.0.0.5",
+                "2001::1",
+                "fec0::1",
+                "ff02::1",
             ] {
                 assert!(!admits(&patterns, "a.test", addr), "{addr}");
             }
@@ -156,5 +202,6 @@ mod tests {
         assert!(admits(&["10.0.0.0/8"], "10.0.0.1", "10.0.0.1"));
         assert!(!admits(&["10.0.0.0/8"], "a.test", "11.0.0.1"));
         assert!(admits(&["169.254.0.0/16"], "a.test", "169.254.1.1"));
+        assert!(admits(&["64:ff9b::/96"], "a.test", "64:ff9b::a00:5"));
     }
 }

@@ -197,7 +197,7 @@ impl FromStr for HookUrl {
             Some((whole, query)) => (whole, Some(query)),
             None => (text, None),
         };
-        let Upstream { tls, host, port, .. } = whole.parse().map_err(|error: ModeError| error.to_string())?;
+        let Upstream { tls, host, port, .. } = whole.parse().map_err(|error: ModeError| error.why())?;
         // A path that ends with a slash is another than without it.
         let path = whole[scheme.len() + "://".len()..].find('/');
         let path = path.map_or("/", |at| &whole[scheme.len() + "://".len() + at..]);
@@ -272,7 +272,9 @@ mod tests {
         for (text, why) in [
             ("waf:80", "neither http nor https"),
             ("ws://waf", "neither http nor https"),
-            ("http://", "host or port"),
+            ("http://", "its host is neither"),
+            ("http://waf..internal/", "its host is neither"),
+            ("http://waf:0/", "its port is none of"),
             ("http://u:p@waf", "a user name or a password"),
             ("http://waf/a b", "percent-encoded"),
             ("http://waf/?a b", "percent-encoded"),

@@ -121,13 +121,7 @@ impl Source {
     fn enter(&mut self, limits: &Limits, now: u64) -> Result<(), Crowded> {
         let per_minute = limits.source_connections_per_minute_max;
         adjust(&mut self.new, per_minute, 60_000, now);
-        let most = limits.source_connections_max;
-        if most > 0 && self.open >= most {
-            return Err(Crowded {
-                limit: Limit::SourceConnections,
-                retry_after_ms: 10_000,
-            });
-        }
+        // Whoever asks in vain has asked.
         if let Some(new) = &mut self.new {
             if new.fill(now) == 0 {
                 return Err(Crowded {
@@ -136,6 +130,13 @@ impl Source {
                 });
             }
             new.take(1);
+        }
+        let most = limits.source_connections_max;
+        if most > 0 && self.open >= most {
+            return Err(Crowded {
+                limit: Limit::SourceConnections,
+                retry_after_ms: 10_000,
+            });
         }
         self.open += 1;
         let mut rates = self.spending.lock();
@@ -236,6 +237,20 @@ mod tests {
         assert_eq!(enter(0).unwrap_err(), crowded);
         assert!(enter(30_000).is_ok());
         assert!(enter(30_001).is_err());
+    }
+
+    #[test]
+    fn connections_a_minute_are_counted_that_were_asked_for_in_vain() {
+        let limits = limits(|limits| {
+            limits.source_connections_max = 1;
+            limits.source_connections_per_minute_max = 3;
+        });
+        let sources = Arc::new(Sources::default());
+        let enter = || sources.enter([192, 0, 2, 1].into(), &limits, 0);
+        let _open = enter().unwrap();
+        let refused: Vec<_> = (0..4).map(|_| enter().unwrap_err().limit).collect();
+        let (crowd, rate) = (Limit::SourceConnections, Limit::SourceConnectionRate);
+        assert_eq!(refused, [crowd, crowd, rate, rate]);
     }
 
     #[test]

@@ -60,6 +60,11 @@ impl Rules {
         })
     }
 
+    /// Whether what the request says of where it comes from counts.
+    fn believes(&self, request: &RequestHead, peer: IpAddr) -> bool {
+        self.trusts(peer) && self.shows_secret(request)
+    }
+
     fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.trusted.iter().any(|network| network.contains(&peer))
@@ -68,7 +73,7 @@ impl Rules {
     /// Where a client comes from whose connection a trusted proxy has passed on: the last in `X-Forwarded-For` that is no
     /// trusted proxy itself. What stands before it anybody may have written.
     pub(super) fn client(&self, request: &RequestHead, peer: IpAddr) -> Option<IpAddr> {
-        if !self.trusts(peer) || !self.shows_secret(request) {
+        if !self.believes(request, peer) {
             return None;
         }
         let mut client = peer;
@@ -130,13 +135,13 @@ impl Rules {
     /// Sends a connection on under these terms.
     pub(super) fn apply(&self, terms: Terms, onward: Onward, request: &RequestHead, context: &Context) -> Onward {
         let peer = context.client_addr.ip();
-        let trusted = self.trusts(peer);
-        let set = self.forwarded.then(|| forwarded(request, context, trusted));
+        let believed = self.believes(request, peer);
+        let set = self.forwarded.then(|| forwarded(request, context, believed));
         Onward {
             client: self.client(request, peer),
             removed: not_passed_on(request, self.secret_field()),
             set: set.unwrap_or_default(),
-            forwarded_for: Some(forwarded_for(request, context, trusted)),
+            forwarded_for: Some(forwarded_for(request, context, believed)),
             terms: Some(Arc::new(terms)),
             ..onward
         }
@@ -180,10 +185,10 @@ fn not_passed_on(request: &RequestHead, secret: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// Says where the client came from. What it says itself of that counts only if it comes from a trusted proxy.
-fn forwarded(request: &RequestHead, context: &Context, trusted: bool) -> Vec<(&'static str, Vec<u8>)> {
-    let mut fields = vec![("X-Forwarded-For", forwarded_for(request, context, trusted))];
-    let said = |name: &str| request.header(name).filter(|_| trusted).is_some();
+/// Says where the client came from. What the request says itself of that counts only if it is believed.
+fn forwarded(request: &RequestHead, context: &Context, believed: bool) -> Vec<(&'static str, Vec<u8>)> {
+    let mut fields = vec![("X-Forwarded-For", forwarded_for(request, context, believed))];
+    let said = |name: &str| request.header(name).filter(|_| believed).is_some();
     if !said("X-Forwarded-Proto") {
         let scheme = if context.client_tls.is_some() { "https" } else { "http" };
         fields.push(("X-Forwarded-Proto", scheme.as_bytes().to_vec()));
@@ -195,9 +200,9 @@ fn forwarded(request: &RequestHead, context: &Context, trusted: bool) -> Vec<(&'
 }
 
 /// The way that the client has come, with its own address at the end.
-fn forwarded_for(request: &RequestHead, context: &Context, trusted: bool) -> Vec<u8> {
+fn forwarded_for(request: &RequestHead, context: &Context, believed: bool) -> Vec<u8> {
     let peer = context.client_addr.ip().to_canonical().to_string();
-    let before = request.values("X-Forwarded-For").filter(|_| trusted);
+    let before = request.values("X-Forwarded-For").filter(|_| believed);
     let mut chain: Vec<&[u8]> = before.collect();
     chain.push(peer.as_bytes());
     chain.join(&b", "[..])

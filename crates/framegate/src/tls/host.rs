@@ -41,6 +41,12 @@ impl fmt::Display for Host {
     }
 }
 
+/// Whether it is a DNS name, or an IP address as URLs hold it but for brackets.
+#[must_use]
+pub(crate) fn is_host(text: &str) -> bool {
+    Host::parse(text).is_some()
+}
+
 /// Underscores are allowed: names with them are in use, and TLS libraries take them.
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {

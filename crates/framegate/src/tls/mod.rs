@@ -19,6 +19,7 @@ mod verify;
 pub use ca::Ca;
 pub use error::{Fault, Reason, TlsError};
 pub use hello::{Hello, server_name};
+pub(crate) use host::is_host;
 pub use host_patterns::{HostPatterns, PatternError};
 pub use page::{Page, page};
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use hyper::Version;
 
-use crate::report::{doctor, firewall, framegate_says, good};
+use crate::report::{doctor, firewall, framegate_says, good, report};
 use crate::scripted::{Does, Hook, status};
 use crate::served::{certificate, serve};
+use crate::stage::framegate;
 
 /// Nothing is asked behind a failure that all would have.
 const FIRST: &str = "send harmless text";
@@ -34,9 +35,25 @@ fn nobody_listens() {
 
 #[test]
 fn the_name_leads_nowhere() {
-    // A label of more than 63 letters is no name anywhere, so that nobody has to be asked.
-    let host = format!("{}.test", "a".repeat(64));
-    let report = doctor(&format!("http://{host}/"), &["hook.fail=open"]);
+    // It is an alias of what is no name anywhere, a label of more than 63 letters, so that no server of names is asked.
+    let home = tempfile::tempdir().unwrap();
+    let aliases = home.path().join("aliases");
+    std::fs::write(&aliases, format!("nowhere {}.test\n", "a".repeat(64))).unwrap();
+    let words = ["doctor", "waf", "--json", "--hook", "http://nowhere/"];
+    let settings = [
+        "--set",
+        "hook.body=waf",
+        "--set",
+        "hook.timeout_ms=20000",
+        "--set",
+        "hook.fail=open",
+    ];
+    let report = report(
+        framegate(home.path())
+            .args(words)
+            .args(settings)
+            .env("HOSTALIASES", aliases),
+    );
     assert_eq!(report.code, Some(1));
     report.has(FIRST, "fail", "cannot be found", "correct the host in the URL");
     report.has(FIRST, "fail", "", "goes on unjudged (hook.fail = \"open\")");

@@ -1,5 +1,7 @@
 //! What the doctor says, and hooks for it to look at.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::scripted::{Asked, Does, Hook, status};
@@ -15,7 +17,12 @@ pub(crate) struct Report {
 /// Has it look, with those words behind `framegate`.
 pub(crate) fn framegate_says(words: &[&str]) -> Report {
     let home = tempfile::tempdir().unwrap();
-    let output = framegate(home.path()).args(words).output().unwrap();
+    report(framegate(home.path()).args(words))
+}
+
+/// What that command says.
+pub(crate) fn report(command: &mut Command) -> Report {
+    let output = command.output().unwrap();
     Report {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),

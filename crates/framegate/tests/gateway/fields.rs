@@ -36,11 +36,20 @@ fn each_wrong_field_is_a_400_that_names_it_and_nothing_is_dialled() {
     for (field, says) in [
         ("x-wsproxy-upstream: ws://other", "more than once"),
         ("x-wsproxy-inboundhook: ws://hook", "neither http nor https"),
+        ("x-wsproxy-inboundhook: http://hook:0/", "expected a URL"),
+        (
+            "x-wsproxy-outboundhook: http://hook..internal/",
+            "neither a DNS name nor",
+        ),
         ("x-wsproxy-inboundhook-method: A B", "expected a method"),
         ("x-wsproxy-inboundhook-headers: novalue", "header1=val1"),
         ("x-wsproxy-outboundhook:", "expected a URL"),
         ("x-wsproxy-outboundhook-method: ", "expected a method"),
         ("x-wsproxy-outboundhook-headers: a b=c", "field name"),
+        (
+            "x-wsproxy-outboundhook-headers: Authorization: Bearer abc=",
+            "field name",
+        ),
         ("x-wsproxy-compress: yes", "true or false"),
         ("x-wsproxy-idletimeout: -1", "whole number of milliseconds"),
         ("x-wsproxy-maxframesize: 2k", "whole number of bytes"),
@@ -56,6 +65,28 @@ fn each_wrong_field_is_a_400_that_names_it_and_nothing_is_dialled() {
         assert_eq!(problem["type"], "urn:framegate:problem:bad-gateway-field");
     }
     server.was_not_dialled();
+}
+
+#[test]
+fn an_upstream_that_cannot_be_is_a_400_that_says_what_one_is() {
+    let proxy = gateway(&[]);
+    for upstream in [
+        "ws://h:99999",
+        "ws://h:0",
+        "ws://..",
+        "ws://1.2.3.4.5",
+        "http://h",
+        "h:80",
+        "",
+    ] {
+        let (status, problem) = problem(ask(&proxy, "/", &[&format!("x-wsproxy-upstream: {upstream}")]));
+        let detail = problem["detail"].as_str().unwrap();
+        assert_eq!(status, 400, "{upstream}");
+        assert!(
+            detail.contains("x-wsproxy-upstream") && detail.contains("expected a WebSocket endpoint"),
+            "{upstream}: {detail}"
+        );
+    }
 }
 
 #[test]

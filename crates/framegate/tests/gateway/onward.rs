@@ -67,6 +67,32 @@ fn a_trusted_proxys_word_on_the_client_is_added_to() {
 }
 
 #[test]
+fn nor_is_the_word_of_one_who_does_not_show_the_secret() {
+    let server = Server::new();
+    let route = format!("routes=[{{ upstream = ['{}'] }}]", server.url());
+    let proxy = gateway(&["gateway.forwarded=true", "gateway.secret_header=X-Front: s", &route]);
+    let said = [
+        "X-Forwarded-For: 203.0.113.7",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: other",
+    ];
+    let head = |fields: &[&str]| {
+        let _client = ask(&proxy, "/", fields);
+        server.accept().1
+    };
+    let shown = head(&[&said[..], &["X-Front: s"]].concat());
+    assert!(
+        shown.contains("\r\nX-Forwarded-For: 203.0.113.7, 127.0.0.1\r\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("\r\nX-Forwarded-Host: other\r\n"), "{shown}");
+    let not = head(&said);
+    for field in ["For: 127.0.0.1", "Proto: http", "Host: app.example"] {
+        assert!(not.contains(&format!("\r\nX-Forwarded-{field}\r\n")), "{not}");
+    }
+}
+
+#[test]
 fn a_strangers_word_on_itself_is_not() {
     let server = Server::new();
     let route = format!("routes=[{{ upstream = ['{}'] }}]", server.url());

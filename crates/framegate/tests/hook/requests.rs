@@ -101,10 +101,15 @@ fn the_other_bodies_have_their_type() {
 
 /// The handshake of a client with these fields, through a gateway door without a route.
 fn gateway(proxy: &Proxy, listener: &std::net::TcpListener, fields: &str) -> (End, End, String) {
+    gateway_at(proxy, listener, "/a%20b?c=d", fields)
+}
+
+/// The same at another path.
+fn gateway_at(proxy: &Proxy, listener: &std::net::TcpListener, path: &str, fields: &str) -> (End, End, String) {
     let mut client = crate::peers::End::client(crate::stage::connect(proxy.addr("gateway")));
     write!(
         client.tcp,
-        "GET /a%20b?c=d HTTP/1.1\r\nHost: shop.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {path} HTTP/1.1\r\nHost: shop.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          x-wsproxy-upstream: ws://{}\r\n{fields}\r\n",
         listener.local_addr().unwrap()
@@ -172,6 +177,30 @@ fn a_hook_whose_name_leads_where_it_may_not_is_not_asked() {
         proxy.log().contains("gateway.hook_allow does not allow").then_some(())
     });
     assert_eq!(hook.connections(), 0);
+}
+
+#[test]
+fn a_hook_that_one_may_not_ask_is_there_for_who_may() {
+    let hook = Hook::new(|_| status(200));
+    let route = format!(
+        "routes=[{{ path = '/routed', send_hook = 'http://localhost:{}/' }}]",
+        hook.addr.port()
+    );
+    let settings = [
+        r#"gateway.hook_allow=["*"]"#,
+        "hook.breaker_failures=1",
+        "hook.breaker_ms=86400000",
+        &route,
+    ];
+    let (proxy, listener) = door(&settings);
+    let fields = format!("x-wsproxy-inboundhook: http://localhost:{}/\r\n", hook.addr.port());
+    let (mut client, mut server, _) = gateway(&proxy, &listener, &fields);
+    client.send(TEXT, b"hello");
+    crate::peers::both_are_closed(&mut client, &mut server, 1008);
+    let (mut client, mut server, _) = gateway_at(&proxy, &listener, "/routed", "");
+    client.send(TEXT, b"hello");
+    server.hears(TEXT, b"hello");
+    assert_eq!(hook.asked().len(), 1);
 }
 
 #[test]

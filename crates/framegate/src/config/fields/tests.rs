@@ -70,7 +70,7 @@ fn a_wrong_value_names_its_field_and_what_was_expected() {
     for (name, value, says) in [
         ("x-wsproxy-upstream", "", "expected a WebSocket endpoint"),
         ("x-wsproxy-upstream", "http://h", "neither ws nor wss"),
-        ("x-wsproxy-upstream", "ws://a, ws://b", "host or port"),
+        ("x-wsproxy-upstream", "ws://a, ws://b", "its host is neither"),
         ("x-wsproxy-upstream", "ws://u:hush@h", "password"),
         ("x-wsproxy-upstream", "u:hush@h", "it has no scheme"),
         ("x-wsproxy-inboundhook", "http://u:hush@h/", "password"),

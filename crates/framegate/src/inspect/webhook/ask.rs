@@ -114,6 +114,8 @@ impl Asker {
             }
         };
         let turn = match &outcome {
+            // Nobody was asked: it is the settings that refuse, and another may be allowed to ask the same hook.
+            Outcome::Failed(Failure::Reach(_) | Failure::OwnDoor(_)) => None,
             Outcome::Failed(_) => permit.failed(millis(), self.settings.breaker_failures, self.settings.breaker_ms),
             _ => permit.answered(),
         };

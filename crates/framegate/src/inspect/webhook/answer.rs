@@ -113,12 +113,11 @@ impl Said {
     pub(super) fn of(head: &Head, shape: HookBody) -> Self {
         let status = head.status();
         let wrong = |what: &str| Self::Now(Outcome::Failed(Failure::Protocol(what.to_owned())));
-        let (action, None) = head.values("x-framegate-action") else {
-            return wrong("it has more than one x-framegate-action");
-        };
+        let (action, other) = head.values("x-framegate-action");
         match (status, action) {
             (429 | 500.., _) => Self::Now(Outcome::Failed(Failure::Status(status))),
             (400 | 413, _) if shape == HookBody::Waf => Self::Now(Outcome::Uninspected(status)),
+            (200..=299, _) if other.is_some() => wrong("it has more than one x-framegate-action"),
             (200..=204, None) => Self::Whole(Outcome::Pass(status)),
             (200..=299, Some(b"drop")) => Self::Whole(Outcome::Drop(status)),
             (200..=299, Some(b"replace")) => match head.value("x-framegate-opcode") {
@@ -269,7 +268,9 @@ mod tests {
             said(200, &[(action, "replace"), ("x-framegate-opcode", "binary")]),
             replaced
         );
-        assert_eq!(said(403, &[(action, "replace")]), Said::Now(Outcome::Block(403)));
+        for fields in [&[(action, "replace")][..], &[(action, "drop"), (action, "drop")]] {
+            assert_eq!(said(403, fields), Said::Now(Outcome::Block(403)));
+        }
         for wrong in [
             &[(action, "pass")][..],
             &[(action, "drop"), (action, "replace")],

@@ -30,13 +30,17 @@ impl Form {
     }
 
     /// Adds a field, and what else may be read in it.
-    pub(super) fn add_text(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
-        self.add(name, value);
+    pub(super) fn add_text(&mut self, name: &'static str, value: &[u8]) -> &mut Self {
+        self.add(name.as_bytes(), value).add_others(name, value)
+    }
+
+    /// Adds what else may be read in a field. A name of the sender's would be there as often as it likes.
+    pub(super) fn add_others(&mut self, name: &'static str, value: &[u8]) -> &mut Self {
         if let Some(undone) = undone(value) {
-            self.add(&[name, b"_unescaped"].concat(), &undone);
+            self.add(format!("{name}_unescaped").as_bytes(), &undone);
         }
         for string in strings(value) {
-            self.add(&[name, b"_string"].concat(), &string);
+            self.add(format!("{name}_string").as_bytes(), &string);
         }
         self
     }

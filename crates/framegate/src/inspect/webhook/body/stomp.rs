@@ -110,12 +110,13 @@ impl<'a> Frame<'a> {
         let mut form = Form::default();
         form.add(b"command", self.command.as_bytes());
         for (name, value) in &self.headers {
-            form.add_text(name.as_bytes(), value.as_bytes());
+            form.add(name.as_bytes(), value.as_bytes())
+                .add_others("header", value.as_bytes());
             if let Some(decoded) = decoded(value) {
-                form.add(format!("{name}_decoded").as_bytes(), decoded.as_bytes());
+                form.add(b"header_decoded", decoded.as_bytes());
             }
         }
-        form.add_text(b"body", self.body.as_bytes());
+        form.add_text("body", self.body.as_bytes());
         form.finish()
     }
 
@@ -218,9 +219,22 @@ mod tests {
     fn its_own_escapes_are_undone() {
         let header = r"url:http\c//10.0.0.1\n\\c";
         let (_, form) = text(&format!("SEND\n{header}\n\n\0"));
-        assert!(form.contains("&url_decoded=http%3A%2F%2F10.0.0.1%0A%5Cc&"), "{form}");
+        assert!(form.contains("&header_decoded=http%3A%2F%2F10.0.0.1%0A%5Cc&"), "{form}");
         let (_, json) = text(&format!("SEND\n{header}\n\n[]\0"));
         assert!(json.contains(r#","http://10.0.0.1\n\\c"]]"#), "{json}");
+    }
+
+    #[test]
+    fn no_name_makes_a_body_long() {
+        let (name, strings) = ("<".repeat(1000), "a\"".repeat(1000));
+        let (_, form) = text(&format!("SEND\n{name}:{strings}\n\n\0"));
+        assert!(
+            form.contains("&header_string=a&") && form.len() < 30_000,
+            "{}",
+            form.len()
+        );
+        let (_, json) = text(&format!("SEND\n{name}:{strings}\n\n{{}}\0"));
+        assert!(json.len() < 10_000, "{}", json.len());
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(super) fn json(bytes: Bytes) -> Body {
 
 fn form(payload: &[u8]) -> Body {
     let mut form = Form::default();
-    form.add_text(b"payload", payload);
+    form.add_text("payload", payload);
     form.finish()
 }
 
@@ -96,16 +96,16 @@ fn binary(payload: &[u8]) -> Body {
     // A NUL is an attack to rules, and so are bytes at random.
     let is_text = simdutf8::basic::from_utf8(payload).is_ok() && !payload.contains(&0);
     if is_text {
-        form.add_text(b"payload", payload);
+        form.add_text("payload", payload);
     } else {
         form.add(b"payload", BASE64.encode(payload).as_bytes());
     }
     let runs = runs(payload);
     for run in runs.iter().filter(|run| !is_text || run.len() < payload.len()) {
-        form.add_text(b"run", run);
+        form.add_text("run", run);
     }
     if runs.len() > 1 && !is_text {
-        form.add_text(b"text", &runs.join(&b' '));
+        form.add_text("text", &runs.join(&b' '));
     }
     Body {
         opaque: !is_text && runs.is_empty(),

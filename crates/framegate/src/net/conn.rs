@@ -2,15 +2,15 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
+use tokio_rustls::{TlsStream, client};
 
-use super::Stream;
+use super::{Rewind, Stream};
 
 /// Room that is made before a read.
 const READ_BYTES: usize = 4 << 10;
@@ -18,6 +18,24 @@ const READ_BYTES: usize = 4 << 10;
 const IDLE_BUFFER_BYTES_MAX: usize = 16 << 10;
 /// What a lingering close reads at the most before it gives up on the peer.
 const LINGER_BYTES_MAX: usize = 1 << 20;
+
+/// Whether the peer has said nothing to us. TLS may have something to say that is for itself, such as session tickets.
+fn is_silent(tls: &mut client::TlsStream<Rewind>) -> bool {
+    let (rewind, session) = tls.get_mut();
+    let socket = SockRef::from(&rewind.tcp);
+    loop {
+        // What lies there decrypted no socket tells of.
+        match session.process_new_packets() {
+            Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+            _ => return false,
+        }
+        match session.read_tls(&mut &*socket) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}
 
 /// A stream, and what was read ahead from it.
 #[derive(Debug)]
@@ -55,26 +73,21 @@ impl Conn {
         self.stream.flush().await
     }
 
-    /// Whether an idle connection can take a request: nothing unasked for has come, no end of the stream either. It can still break at any moment.
+    /// Whether an idle connection can take a request: nothing unasked for has come, no end of the stream either. It can still
+    /// break at any moment.
     pub(crate) fn is_fresh(&mut self) -> bool {
-        if !self.buffer.is_empty() {
-            return false;
-        }
-        let mut byte = [MaybeUninit::uninit()];
-        match socket2::SockRef::from(self.stream.tcp()).peek(&mut byte) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
-            Ok(n) if n > 0 => self.is_only_tls_talk(),
-            _ => false,
-        }
-    }
-
-    /// TLS may have something to say that is not for us, such as session tickets.
-    fn is_only_tls_talk(&mut self) -> bool {
-        let Stream::Tls(_) = self.stream else { return false };
-        let mut byte = [0];
-        let mut buf = ReadBuf::new(&mut byte);
-        let mut cx = Context::from_waker(Waker::noop());
-        matches!(Pin::new(&mut self.stream).poll_read(&mut cx, &mut buf), Poll::Pending)
+        // The socket is asked itself: the runtime may not have looked at it since something came.
+        self.buffer.is_empty()
+            && match &mut self.stream {
+                Stream::Plain(plain) => {
+                    let nothing = SockRef::from(&plain.tcp).peek(&mut [MaybeUninit::uninit()]);
+                    nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+                }
+                Stream::Tls(tls) => match &mut **tls {
+                    TlsStream::Client(tls) => is_silent(tls),
+                    TlsStream::Server(_) => false,
+                },
+            }
     }
 
     /// Ends the stream so that the peer gets to read what was sent last: it is told that nothing follows, and what it

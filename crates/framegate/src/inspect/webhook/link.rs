@@ -80,7 +80,7 @@ impl Trouble {
 }
 
 impl Link {
-    fn new(conn: Conn) -> Self {
+    pub(super) fn new(conn: Conn) -> Self {
         Self {
             conn,
             unsent: None,
@@ -307,24 +307,83 @@ impl Place {
 mod tests {
     use std::io::{self, Write};
     use std::net::TcpListener;
+    use std::sync::Arc;
 
-    use bytes::{Buf as _, Bytes};
+    use bytes::{Buf, Bytes};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+    use rustls_pki_types::PrivateKeyDer;
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpStream;
+    use tokio_rustls::TlsConnector;
     use wire::http::Limits;
 
     use super::{Link, Then};
-    use crate::net::Conn;
+    use crate::net::{Conn, Rewind, Stream};
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 X\r\n\r\n";
+
+    async fn asks(mut link: Link) -> Then {
+        let request = Buf::chain(io::Cursor::new(b"POST / HTTP/1.1\r\n\r\n".to_vec()), Bytes::new());
+        let asked = link.ask(request, "POST", &Limits::default()).await;
+        asked.unwrap_err().then
+    }
 
     #[tokio::test]
     async fn what_a_hook_has_said_before_a_request_leaves_is_no_answer_to_it() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut hook = listener.accept().unwrap().0;
-        let mut link = Link::new(Conn::new(tcp.into()));
+        let link = Link::new(Conn::new(tcp.into()));
         // The runtime, which has no chance to look at its sockets here, does not know of it.
-        hook.write_all(b"HTTP/1.1 200 X\r\n\r\n").unwrap();
-        let request = io::Cursor::new(b"POST / HTTP/1.1\r\n\r\n".to_vec()).chain(Bytes::new());
-        let trouble = link.ask(request, "POST", &Limits::default()).await.unwrap_err();
-        assert!(trouble.then == Then::Elsewhere, "{:?}", trouble.failure);
+        hook.write_all(ANSWER).unwrap();
+        assert!(asks(link).await == Then::Elsewhere);
+    }
+
+    /// A connection in TLS, and the hook's end of it.
+    async fn in_tls() -> (Conn, StreamOwned<ServerConnection, std::net::TcpStream>) {
+        let made = rcgen::generate_simple_self_signed(["hook.test".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let server = ServerConfig::builder().with_no_client_auth();
+        let server = server.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let hook = std::thread::spawn(move || {
+            let session = ServerConnection::new(Arc::new(server)).unwrap();
+            let tcp = listener.accept().unwrap().0;
+            // What it writes is there at once.
+            tcp.set_nodelay(true).unwrap();
+            let mut hook = StreamOwned::new(session, tcp);
+            hook.conn.complete_io(&mut hook.sock).unwrap();
+            hook
+        });
+        let name = "hook.test".try_into().unwrap();
+        let tls = TlsConnector::from(Arc::new(client))
+            .connect(name, Rewind::from(tcp))
+            .await
+            .unwrap();
+        (Conn::new(Stream::Tls(Box::new(tls.into()))), hook.join().unwrap())
+    }
+
+    #[tokio::test]
+    async fn nor_is_it_in_tls() {
+        let (mut conn, mut hook) = in_tls().await;
+        assert!(conn.is_fresh(), "what TLS has to say for itself is no answer");
+        hook.write_all(ANSWER).unwrap();
+        assert!(asks(Link::new(conn)).await == Then::Elsewhere);
+    }
+
+    #[tokio::test]
+    async fn nor_what_lies_decrypted_behind_the_answer_before() {
+        let (mut conn, mut hook) = in_tls().await;
+        hook.write_all(&[ANSWER, ANSWER].concat()).unwrap();
+        let mut first = vec![0; ANSWER.len()];
+        conn.stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(first, ANSWER);
+        assert!(asks(Link::new(conn)).await == Then::Elsewhere);
     }
 }

@@ -1,6 +1,7 @@
 //! Hooks in TLS, and in HTTP/2.
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use hyper::Version;
 
 use crate::peers::{TEXT, both_are_closed, part};
 use crate::scrape::Scrape;
-use crate::scripted::Stage;
-use crate::served::{certificate, serve};
+use crate::scripted::{Hook, Stage, status};
+use crate::served::{certificate, serve, serve_at};
+use crate::stage::wait_for;
 
 /// Answers 403 to `attack`.
 fn stops_attacks(body: &[u8]) -> (Duration, u16) {
@@ -166,4 +168,84 @@ fn a_hook_whose_certificate_does_not_hold_is_not_asked() {
     crate::peers::ended(&stage.proxy, "1");
     let row = crate::peers::messages(&stage.proxy, "1").remove(0);
     assert_eq!(row["metadata"]["hook_failure"], "tls", "{row}");
+}
+
+#[test]
+fn a_shared_connection_is_made_as_soon_as_the_hook_is_back() {
+    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let settings = [
+        "hook.http=\"2\"",
+        "hook.timeout_ms=20000",
+        "hook.pool_size=1",
+        "hook.in_flight=16",
+        "listen.threads=1",
+    ];
+    let stage = Stage::new(Some(&format!("http://{addr}/")), None, &settings);
+    let (mut client, mut server) = stage.open();
+    for at in 0..16u8 {
+        client.send(TEXT, &[b'a' + at]);
+    }
+    // All want a connection, and there is none to be had.
+    let asked = "framegate_hook_requests_total{direction=\"send\"}";
+    wait_for("the questions", || {
+        (Scrape::of(&stage.proxy).get(asked) == 16.0).then_some(())
+    });
+    let (_, connections) = serve_at(TcpListener::bind(addr).unwrap(), Version::HTTP_2, None, stops_attacks);
+    for at in 0..16u8 {
+        server.hears(TEXT, &[b'a' + at]);
+    }
+    assert_eq!(connections.all(), 1);
+    part(client, server);
+}
+
+#[test]
+fn a_question_has_its_time_when_it_has_a_connection_also_where_tls_says_that_each_has_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, config) = certificate(&dir, "127.0.0.1", b"http/1.1");
+    // The hook's own slowness, not the test's waiting: all of them together take twice the time that one has.
+    let (addr, connections) = serve(Version::HTTP_11, Some(config), |_| (Duration::from_millis(300), 200));
+    let settings = [
+        &format!("tls.upstream_ca={file}")[..],
+        "hook.timeout_ms=2000",
+        "hook.pool_size=1",
+        "hook.in_flight=16",
+        "listen.threads=1",
+    ];
+    let stage = Stage::new(Some(&format!("https://{addr}/")), None, &settings);
+    let (mut client, mut server) = stage.open();
+    for at in 0..13u8 {
+        client.send(TEXT, &[b'a' + at]);
+    }
+    for at in 0..13u8 {
+        server.hears(TEXT, &[b'a' + at]);
+    }
+    assert_eq!(connections.most(), 1);
+    part(client, server);
+}
+
+#[test]
+fn a_shared_connection_that_nobody_uses_makes_room_for_another_hook() {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let dir = tempfile::tempdir().unwrap();
+    let (file, config) = certificate(&dir, "127.0.0.1", b"h2");
+    let (addr, _) = serve(Version::HTTP_2, Some(config), |_| {
+        ASKED.store(true, Ordering::SeqCst);
+        // It is under way still when the other hook is wanted.
+        (Duration::from_millis(200), 200)
+    });
+    let other = Hook::new(|_| status(200));
+    let settings = [
+        &format!("tls.upstream_ca={file}")[..],
+        "hook.timeout_ms=10000",
+        "hook.pool_size=1",
+        "listen.threads=1",
+    ];
+    let stage = Stage::new(Some(&other.url()), Some(&format!("https://{addr}/")), &settings);
+    let (mut client, mut server) = stage.open();
+    server.send(TEXT, b"down");
+    wait_for("the question", || ASKED.load(Ordering::SeqCst).then_some(()));
+    client.send(TEXT, b"up");
+    server.hears(TEXT, b"up");
+    client.hears(TEXT, b"down");
+    part(client, server);
 }

@@ -55,7 +55,21 @@ pub(crate) fn serve(
     tls: Option<Arc<ServerConfig>>,
     judges: Judges,
 ) -> (SocketAddr, Arc<Connections>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    serve_at(
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        version,
+        tls,
+        judges,
+    )
+}
+
+/// The same, there.
+pub(crate) fn serve_at(
+    listener: std::net::TcpListener,
+    version: Version,
+    tls: Option<Arc<ServerConfig>>,
+    judges: Judges,
+) -> (SocketAddr, Arc<Connections>) {
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap();
     let served = Served {

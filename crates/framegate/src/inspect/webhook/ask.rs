@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::OwnedMutexGuard;
 
 use super::answer::{Failure, Head, Outcome, Said};
 use super::breaker::{Breaker, Turn};
@@ -53,6 +54,13 @@ enum Lane {
     Many(Use, Option<Incoming>),
 }
 
+/// What a question has of the pool while it has no connection.
+struct Hold {
+    slot: Option<Slot>,
+    /// It makes the connection that others wait for.
+    making: Option<OwnedMutexGuard<()>>,
+}
+
 impl Asker {
     /// Whoever asks about that direction's messages, if it has a hook.
     pub(super) fn new(
@@ -92,22 +100,28 @@ impl Asker {
         let Some(permit) = self.breaker.permit(millis_at(began)) else {
             return deliver(Outcome::Failed(Failure::Breaker));
         };
-        let mut slot = None;
-        if !self.place.may_multiplex() {
-            slot = Some(pool::take(&self.place, self.share()).await);
-            if permit.is_void() {
-                return deliver(Outcome::Failed(Failure::Breaker));
-            }
+        let mut slot = self.turn().await;
+        if permit.is_void() {
+            return deliver(Outcome::Failed(Failure::Breaker));
         }
         telemetry::counts().hook_requests.one(self.direction);
         let timeout = Duration::from_millis(self.settings.timeout_ms);
-        let deadline = tokio::time::Instant::now() + timeout;
+        let mut deadline = tokio::time::Instant::now() + timeout;
         let last = RefCell::new(None);
-        let asked = deadline::until(deadline, pin!(self.attempts(template, &message, slot, &last))).await;
+        let mut asked = deadline::until(deadline, pin!(self.attempts(template, &message, slot, &last))).await;
+        if let Some(Ok(None)) = asked {
+            // It waits for a connection of its own, as it would have done had it known, and its time begins then.
+            slot = self.turn().await;
+            if permit.is_void() {
+                return deliver(Outcome::Failed(Failure::Breaker));
+            }
+            deadline = tokio::time::Instant::now() + timeout;
+            asked = deadline::until(deadline, pin!(self.attempts(template, &message, slot, &last))).await;
+        }
         let (outcome, rest) = match asked {
-            Some(Ok(answer)) => answer,
+            Some(Ok(Some(answer))) => answer,
             Some(Err(failure)) => (Outcome::Failed(failure), None),
-            None => {
+            Some(Ok(None)) | None => {
                 // A peer that is gone without a word would hold up everybody for as long as TCP believes in it.
                 pool::distrust(&self.place);
                 (Outcome::Failed(last.take().unwrap_or(Failure::Timeout)), None)
@@ -126,6 +140,14 @@ impl Asker {
             // What is left of it matters only for using the connection again.
             deadline::until(deadline, pin!(rest.finish())).await;
         }
+    }
+
+    /// Waits for one of the connections that there may be, if each takes one question at a time.
+    async fn turn(&self) -> Option<Slot> {
+        if pool::multiplexes(&self.place) {
+            return None;
+        }
+        Some(pool::take(&self.place, self.share()).await)
     }
 
     fn share(&self) -> usize {
@@ -153,17 +175,20 @@ impl Asker {
         }
     }
 
+    /// What the hook says, at the first attempt or a later one. `None`: it turns out to take one question at a time.
     async fn attempts(
         &self,
         template: &Template,
         message: &Message,
-        mut slot: Option<Slot>,
+        slot: Option<Slot>,
         last: &RefCell<Option<Failure>>,
-    ) -> Result<(Outcome, Option<Lane>), Failure> {
+    ) -> Result<Option<(Outcome, Option<Lane>)>, Failure> {
+        let mut hold = Hold { slot, making: None };
         let (mut pause, mut tried) = (PAUSE, false);
         loop {
-            let (mut lane, fresh) = match self.lane(&mut slot).await {
-                Ok(lane) => lane,
+            let (mut lane, fresh) = match self.lane(&mut hold).await {
+                Ok(Some(lane)) => lane,
+                Ok(None) => return Ok(None),
                 Err(trouble) => {
                     retry(trouble, &mut pause, true, last).await?;
                     continue;
@@ -171,12 +196,15 @@ impl Asker {
             };
             let asked = lane.ask(template, message, &self.limits).await;
             let trouble = match asked {
-                Ok(head) => return self.hear(lane, &head).await.map_err(|trouble| trouble.failure),
+                Ok(head) => {
+                    let heard = self.hear(lane, &head).await;
+                    return heard.map(Some).map_err(|trouble| trouble.failure);
+                }
                 Err(trouble) => trouble,
             };
             if let Lane::One(back, _) = lane {
                 // The connection is of no use, but its place is still this question's.
-                slot = Some(back);
+                hold.slot = Some(back);
             }
             // One that was kept may have ended meanwhile: that says nothing of the next one.
             if trouble.then == Then::Elsewhere && !fresh {
@@ -188,20 +216,27 @@ impl Asker {
         }
     }
 
-    /// A connection to the hook, and whether it was made just now.
-    async fn lane(&self, slot: &mut Option<Slot>) -> Result<(Lane, bool), Trouble> {
-        if self.place.may_multiplex() {
-            if let Some(many) = pool::shared(&self.place) {
-                return Ok((Lane::Many(many, None), false));
+    /// A connection to the hook, and whether it was made just now. `None`: it turns out to take one question at a time.
+    async fn lane(&self, hold: &mut Hold) -> Result<Option<(Lane, bool)>, Trouble> {
+        if hold.slot.is_none() && hold.making.is_none() {
+            let known = || match pool::shared(&self.place) {
+                Some(many) => Some(Some((Lane::Many(many, None), false))),
+                None if !pool::multiplexes(&self.place) => Some(None),
+                None => None,
+            };
+            if let Some(known) = known() {
+                return Ok(known);
             }
-            let making = pool::making(&self.place);
-            let _alone = making.lock().await;
-            if let Some(many) = pool::shared(&self.place) {
-                return Ok((Lane::Many(many, None), false));
+            let making = pool::making(&self.place).lock_owned().await;
+            if let Some(known) = known() {
+                return Ok(known);
             }
-            return self.one(slot).await;
+            // Whoever makes the connection goes on with that until it is there: nobody waits for the lock who has a slot.
+            hold.making = Some(making);
         }
-        self.one(slot).await
+        let made = self.one(&mut hold.slot).await?;
+        hold.making = None;
+        Ok(Some(made))
     }
 
     async fn one(&self, slot: &mut Option<Slot>) -> Result<(Lane, bool), Trouble> {
@@ -214,8 +249,14 @@ impl Asker {
         }
         // It is large and rare.
         match Box::pin(connect(&self.hooks, &self.place)).await {
-            Ok(Made::One(link)) => Ok((Lane::One(mine, link), true)),
+            Ok(Made::One(link)) => {
+                if self.place.may_multiplex() {
+                    pool::learn(&self.place, true);
+                }
+                Ok((Lane::One(mine, link), true))
+            }
             Ok(Made::Many(many, driver)) => {
+                pool::learn(&self.place, false);
                 tokio::task::spawn_local(async move {
                     driver.await;
                     drop(mine);

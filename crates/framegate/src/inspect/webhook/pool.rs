@@ -14,6 +14,9 @@ use crate::config::{HookHttp, HookTerms, Reach};
 /// So long a connection is kept that nobody uses.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// So many places are remembered that were offered HTTP/2 and speak HTTP/1.1.
+const SERIAL_MAX: usize = 100;
+
 /// Where a connection leads, and how. Those to equal places are interchangeable.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -47,14 +50,24 @@ struct Pool {
     /// Connections for many requests.
     shared: Vec<Shared>,
     /// Only one at a time makes a connection that many can share.
-    making: Vec<(Arc<Place>, Rc<Mutex<()>>)>,
+    making: Vec<(Arc<Place>, Arc<Mutex<()>>)>,
+    /// Those that were offered HTTP/2 and speak HTTP/1.1.
+    serial: Vec<Arc<Place>>,
     waiting: VecDeque<(Arc<Place>, oneshot::Sender<Slot>)>,
 }
 
 struct Shared {
     place: Arc<Place>,
     many: Many,
-    used: Rc<Cell<usize>>,
+    uses: Rc<Uses>,
+}
+
+/// How many questions a connection has that many share.
+#[derive(Debug)]
+struct Uses {
+    now: Cell<usize>,
+    /// Since when it has had none.
+    idle_since: Cell<Instant>,
 }
 
 thread_local! {
@@ -71,7 +84,7 @@ pub(super) struct Slot {
 /// A connection that others use too.
 pub(super) struct Use {
     pub(super) many: Many,
-    used: Rc<Cell<usize>>,
+    uses: Rc<Uses>,
 }
 
 /// Waits for one of `limit` connections, in the order of asking. It has a link if there is one to that place.
@@ -92,21 +105,26 @@ pub(super) async fn take(place: &Arc<Place>, limit: usize) -> Slot {
 /// A connection to that place that many share, if there is one.
 pub(super) fn shared(place: &Arc<Place>) -> Option<Use> {
     POOL.with_borrow_mut(|pool| {
-        pool.shared.retain(|shared| !shared.many.is_closed());
+        let now = Instant::now();
+        pool.shared
+            .retain(|shared| !shared.many.is_closed() && !shared.uses.is_stale(now));
         let shared = pool.shared.iter().find(|shared| shared.place.is(place))?;
-        Some(Use::new(&shared.many, &shared.used))
+        Some(Use::new(&shared.many, &shared.uses))
     })
 }
 
 /// Keeps a connection that many can share.
 pub(super) fn share(place: &Arc<Place>, many: Many) -> Use {
-    let used = Rc::default();
-    let first = Use::new(&many, &used);
+    let uses = Rc::new(Uses {
+        now: Cell::new(0),
+        idle_since: Cell::new(Instant::now()),
+    });
+    let first = Use::new(&many, &uses);
     POOL.with_borrow_mut(|pool| {
         pool.shared.push(Shared {
             place: Arc::clone(place),
             many,
-            used,
+            uses,
         });
     });
     first
@@ -118,16 +136,33 @@ pub(super) fn distrust(place: &Arc<Place>) {
 }
 
 /// The lock under which a connection is made that many can share.
-pub(super) fn making(place: &Arc<Place>) -> Rc<Mutex<()>> {
+pub(super) fn making(place: &Arc<Place>) -> Arc<Mutex<()>> {
     POOL.with_borrow_mut(|pool| {
         if let Some((_, lock)) = pool.making.iter().find(|(known, _)| known.is(place)) {
-            return Rc::clone(lock);
+            return Arc::clone(lock);
         }
-        pool.making.retain(|(_, lock)| Rc::strong_count(lock) > 1);
-        let lock = Rc::default();
-        pool.making.push((Arc::clone(place), Rc::clone(&lock)));
+        pool.making.retain(|(_, lock)| Arc::strong_count(lock) > 1);
+        let lock = Arc::default();
+        pool.making.push((Arc::clone(place), Arc::clone(&lock)));
         lock
     })
+}
+
+/// Whether one connection to that place has many questions at once, as far as is known: TLS tells only when there is one.
+pub(super) fn multiplexes(place: &Arc<Place>) -> bool {
+    place.may_multiplex() && POOL.with_borrow(|pool| !pool.serial.iter().any(|known| known.is(place)))
+}
+
+/// A connection to a place that was offered HTTP/2 takes one question at a time, or many.
+pub(super) fn learn(place: &Arc<Place>, is_serial: bool) {
+    POOL.with_borrow_mut(|pool| {
+        pool.serial.retain(|known| !known.is(place));
+        if is_serial {
+            // Header fields may name ever new hooks.
+            pool.serial.truncate(SERIAL_MAX - 1);
+            pool.serial.insert(0, Arc::clone(place));
+        }
+    });
 }
 
 impl Pool {
@@ -141,7 +176,8 @@ impl Pool {
         // A link lies here only when nobody waits.
         if let Some(at) = self.idle.iter().rposition(|(known, _)| known.is(place)) {
             let link = self.idle.remove(at).map(|(_, link)| link);
-            return Ok(slot(link));
+            // What is between may have forgotten it by now, and would not say so.
+            return Ok(slot(link.filter(|link| link.idle_since.elapsed() <= IDLE_MAX)));
         }
         if self.waiting.is_empty() {
             if self.open < limit {
@@ -152,12 +188,17 @@ impl Pool {
                 return Ok(slot(None));
             }
         }
-        // What nobody uses of those that many share ends, and gives its slot back then.
-        self.shared
-            .retain(|shared| shared.used.get() > 0 || shared.place.is(place));
         let (give, waiting) = oneshot::channel();
         self.waiting.push_back((Arc::clone(place), give));
+        self.let_go();
         Err(waiting)
+    }
+
+    /// Where somebody waits, what nobody uses of those that many share ends, and gives its slot back then.
+    fn let_go(&mut self) {
+        if !self.waiting.is_empty() {
+            self.shared.retain(|shared| shared.uses.now.get() > 0);
+        }
     }
 
     /// A slot is free: whose it is next, if somebody waits.
@@ -212,18 +253,66 @@ impl Drop for Slot {
     }
 }
 
+impl Uses {
+    fn is_stale(&self, now: Instant) -> bool {
+        self.now.get() == 0 && now.saturating_duration_since(self.idle_since.get()) > IDLE_MAX
+    }
+}
+
 impl Use {
-    fn new(many: &Many, used: &Rc<Cell<usize>>) -> Self {
-        used.set(used.get() + 1);
+    fn new(many: &Many, uses: &Rc<Uses>) -> Self {
+        uses.now.set(uses.now.get() + 1);
         Self {
             many: many.clone(),
-            used: Rc::clone(used),
+            uses: Rc::clone(uses),
         }
     }
 }
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.used.set(self.used.get() - 1);
+        self.uses.now.set(self.uses.now.get() - 1);
+        if self.uses.now.get() == 0 {
+            self.uses.idle_since.set(Instant::now());
+            // A thread that ends has no pool any more.
+            let _ = POOL.try_with(|pool| pool.try_borrow_mut().map(|mut pool| pool.let_go()));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::link::Link;
+    use super::{IDLE_MAX, POOL, Place, take};
+    use crate::config::HookHttp;
+    use crate::net::Conn;
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_has_used_for_long_is_not_used_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let place = Arc::new(Place {
+            tls: false,
+            host: "hook.test".to_owned(),
+            port: 80,
+            http: HookHttp::Auto,
+            reach: None,
+        });
+        let mut slot = take(&place, 1).await;
+        slot.link = Some(Box::new(Link::new(Conn::new(tcp.into()))));
+        drop(slot);
+        let slot = take(&place, 1).await;
+        assert!(slot.link.is_some());
+        drop(slot);
+        POOL.with_borrow_mut(|pool| pool.idle[0].1.idle_since -= 2 * IDLE_MAX);
+        let slot = take(&place, 1).await;
+        assert!(slot.link.is_none());
+        drop(slot);
+        assert_eq!(POOL.with_borrow(|pool| pool.open), 0, "its place is free");
     }
 }

@@ -27,6 +27,14 @@ impl Decision {
         }
     }
 
+    /// Takes over what another says, but for who decided.
+    pub fn absorb(&mut self, other: Self) {
+        self.blocked |= other.blocked;
+        for (name, value) in other.more {
+            self.fact(&name, value);
+        }
+    }
+
     /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -205,7 +205,12 @@ impl Chain {
         for waiting in &mut self.waiting {
             if let Some(at) = waiting.iter().position(|message| message.subject.ticket == ticket) {
                 self.panel.judges.iter_mut().for_each(|judge| judge.forget(ticket));
-                return waiting.remove(at).and_then(|message| undecided(message.decision));
+                let message = waiting.remove(at)?;
+                // That it was to end the conversation was decided, though others have ended it before its turn came.
+                return match message.ended {
+                    Some(_) => boxed(message.decision),
+                    None => undecided(message.decision),
+                };
             }
         }
         let at = self.decisions.iter().position(|noted| noted.ticket == ticket)?;
@@ -220,7 +225,10 @@ impl Chain {
     /// Whether a rule has stopped this message, which is not on record yet.
     pub(crate) fn blocks(&self, ticket: Ticket) -> bool {
         let mut noted = self.decisions.iter();
+        let mut waiting = self.waiting.iter().flatten();
         noted.any(|noted| noted.ticket == ticket && noted.ended && noted.decision.blocked)
+            || waiting
+                .any(|message| message.subject.ticket == ticket && message.ended.is_some() && message.decision.blocked)
     }
 
     /// Keeps what is to be said about a message until it goes on record.
@@ -261,6 +269,10 @@ impl Panel {
     fn advance(&mut self, message: &mut Waiting, ahead: Option<Stage>) -> Option<Verdict> {
         let row = &self.rows[message.subject.facts.direction.index()];
         loop {
+            if ahead.is_some() && matches!(message.ended, Some(Verdict::Close { .. })) {
+                // What ends the conversation lets those before it leave first.
+                return None;
+            }
             if let Some(verdict) = message.verdict(row.len()) {
                 return Some(verdict);
             }
@@ -304,6 +316,8 @@ impl Waiting {
         let Decided { opinion, by } = decided;
         let count = |outcome| telemetry::counts().judge_decisions.one((kind, outcome));
         match opinion {
+            // It had nothing to say, when its turn had come.
+            Opinion::Pass if by.is_empty() => return,
             Opinion::Pass => count(Outcome::Passed),
             Opinion::Replace { opcode, payload } => {
                 if let Err(why) = self.replace(opcode, payload, flow) {
@@ -319,6 +333,8 @@ impl Waiting {
             }
             Opinion::Close { code, reason } => {
                 self.ended = Some(Verdict::Close { code, reason });
+                // Nobody behind it is shown to a judge any more.
+                self.at = Stage::default();
                 count(Outcome::Closed);
             }
         }

@@ -102,7 +102,13 @@ fn a_direction_whose_hook_hangs_does_not_hold_the_other() {
 #[test]
 fn one_that_ends_the_conversation_unasked_lets_those_before_it_leave_first() {
     let long = vec![b'a'; 1500];
-    let enders: [(u8, &[u8], u16); 3] = [(BINARY, b"\0\x01", 1003), (TEXT, &long, 1009), (TEXT, b"attack", 1008)];
+    let enders: [(u8, &[u8], u16); 4] = [
+        (BINARY, b"\0\x01", 1003),
+        (TEXT, &long, 1009),
+        (TEXT, b"attack", 1008),
+        // It is not even the hook that ends it.
+        (TEXT, b"drop table", 1008),
+    ];
     let barrier = Barrier::default();
     let held = barrier.clone();
     let hook = Hook::new(move |asked| {
@@ -116,6 +122,8 @@ fn one_that_ends_the_conversation_unasked_lets_those_before_it_leave_first() {
         "hook.cache_entries=100",
         "hook.cache_ms=600000",
         "listen.threads=1",
+        "safety.input.rules=[{id='drop', pattern='drop table'}]",
+        "safety.input.close=true",
     ];
     let stage = Stage::sending(&hook, &settings);
     // That verdict is kept.
@@ -139,4 +147,58 @@ fn one_that_ends_the_conversation_unasked_lets_those_before_it_leave_first() {
         both_are_closed(&mut client, &mut server, code);
     }
     assert_eq!(hook.asked().len(), 1 + enders.len(), "what is behind it is asked about");
+}
+
+#[test]
+fn what_waits_for_its_question_is_held_to_the_same_and_ends_the_conversation_in_its_turn() {
+    let barrier = Barrier::default();
+    let held = barrier.clone();
+    let hook = Hook::new(move |_| {
+        held.pass();
+        status(200)
+    });
+    let settings = [
+        "hook.in_flight=1",
+        "hook.body_bytes_max=1024",
+        "hook.on_oversize=truncate",
+        "gateway.binary=pass",
+        "safety.input.rules=[{id='drop', pattern='drop table'}]",
+        "safety.input.close=true",
+    ];
+    let stage = Stage::sending(&hook, &settings);
+    let (mut client, mut server) = stage.open();
+    let long = vec![b'a'; 1500];
+    for (opcode, payload) in [
+        (TEXT, &b"first"[..]),
+        (TEXT, &long),
+        (BINARY, b"\0"),
+        (TEXT, b"drop table"),
+        (TEXT, b"behind it"),
+    ] {
+        client.send(opcode, payload);
+    }
+    client.send(PING, b"all has been seen");
+    server.hears(PING, b"all has been seen");
+    assert_eq!(hook.asked().len(), 1);
+    barrier.open();
+    server.hears(TEXT, b"first");
+    server.hears(TEXT, &long);
+    server.hears(BINARY, b"\0");
+    both_are_closed(&mut client, &mut server, 1008);
+    let asked: Vec<usize> = hook.asked().iter().map(|asked| asked.body.len()).collect();
+    assert_eq!(
+        asked,
+        [5, 1024],
+        "what ends the conversation, and what is behind it, is nobody's question"
+    );
+    crate::stage::wait_for("the record", || {
+        let rows = stage.proxy.json(&["messages", "1", "--json"]);
+        let facts = |row: &serde_json::Value, name: &str| row["metadata"][name].as_str().map(str::to_owned);
+        let told = |name: &str, value: &str| {
+            rows.iter()
+                .filter(|row| facts(row, name).as_deref() == Some(value))
+                .count()
+        };
+        (told("hook_truncated", "true") == 1 && told("hook_skipped", "binary") == 1).then_some(())
+    });
 }

@@ -17,7 +17,7 @@ struct Court {
     forgotten: Vec<u64>,
 }
 
-/// Says of a message what its text says: `drop`, `NAME=TEXT` is replaced by TEXT if this judge has that name.
+/// Says of a message what its text says: `drop`, `close`, `NAME=TEXT` is replaced by TEXT if this judge has that name.
 struct Plain(&'static str, Rc<RefCell<Court>>);
 
 impl Judge for Plain {
@@ -30,6 +30,10 @@ impl Judge for Plain {
         self.1.borrow_mut().asked.push(format!("{} {text}", self.0));
         let opinion = match text.split_once('=') {
             _ if text == "drop" => Opinion::Drop,
+            _ if text == "close" => Opinion::Close {
+                code: 1008,
+                reason: String::new(),
+            },
             Some((name, text)) if name == self.0 => Opinion::Replace {
                 opcode: Opcode::Text,
                 payload: text.as_bytes().to_vec(),
@@ -243,4 +247,34 @@ fn nobody_has_decided_what_the_end_of_the_conversation_did() {
     assert_eq!(by(1).as_deref(), Some("first"), "it was to be dropped");
     assert_eq!(by(2), None, "it had not come past all of them");
     assert_eq!(trial.court.borrow().forgotten, [2]);
+}
+
+fn close() -> Verdict {
+    Verdict::Close {
+        code: 1008,
+        reason: String::new(),
+    }
+}
+
+#[test]
+fn what_ends_the_conversation_lets_those_before_it_leave_first_and_nobody_behind_it_be_judged() {
+    let mut trial = Trial::new();
+    assert_eq!(trial.comes(Direction::Receive, "close"), Some((0, close())));
+    for word in ["held", "close", "behind"] {
+        assert_eq!(trial.comes(Direction::Send, word), None);
+    }
+    assert_eq!(trial.decided(), []);
+    assert_eq!(trial.asked(), ["first close", "first held", "slow held", "first close"]);
+    trial.slow_says(1, Opinion::Pass);
+    assert_eq!(trial.decided(), [(1, Verdict::Pass), (2, close())]);
+    assert_eq!(trial.by(2), "first");
+}
+
+#[test]
+fn what_was_to_end_the_conversation_was_decided_though_it_ended_before() {
+    let mut trial = Trial::new();
+    trial.comes(Direction::Send, "held");
+    trial.comes(Direction::Send, "close");
+    let by = trial.chain.recorded(Ticket(1), false).map(|decision| decision.by);
+    assert_eq!(by.as_deref(), Some("first"));
 }

@@ -17,7 +17,7 @@ use super::cache::{self, Kept, Key};
 use super::request::{Message, SigningKey};
 use super::{AnswerLimits, Hooked};
 use crate::config::{self, HookFail, OnBinary, OnOversize};
-use crate::flow::{Decision, Direction};
+use crate::flow::{Decision, Direction, FlowId};
 use crate::inspect::judge::{Answer, Decided, Judge, JudgedFlow, Opinion, Subject};
 use crate::telemetry::{self, HookClosed, HookSkipped, JudgeKind};
 
@@ -33,20 +33,32 @@ const UNJUDGED: &str = "could not be inspected";
 pub(in crate::inspect) struct Webhook {
     asker: Rc<Asker>,
     settings: Arc<config::Hook>,
+    flow: FlowId,
     binary: OnBinary,
     fail: HookFail,
     /// What verdicts are kept for; `None`: none is kept.
     identity: Option<Vec<u8>>,
-    under_way: Vec<(Ticket, JoinHandle<()>)>,
-    waiting: VecDeque<Job>,
+    under_way: Vec<UnderWay>,
+    /// Messages that wait until fewer questions are under way. Their bodies are not made yet: they may be much longer.
+    waiting: VecDeque<Subject>,
+    /// What was decided about some of those without a question.
+    settled: VecDeque<(Ticket, Decided, Decision)>,
     inbox: Rc<RefCell<Inbox>>,
-    /// A message that ends the conversation without a question, once those before it have left.
-    ending: Option<(Ticket, Decided)>,
+    /// A message ends the conversation: whatever comes behind it comes too late.
+    over: bool,
     /// What is to be said on record about the answer that was polled last.
-    noted: Option<Outcome>,
+    noted: Option<(Decision, Option<Outcome>)>,
 }
 
-/// A message that waits for its question.
+/// A question that is under way.
+struct UnderWay {
+    ticket: Ticket,
+    asked: JoinHandle<()>,
+    /// What is to be said on record of how it was put.
+    facts: Decision,
+}
+
+/// A question.
 struct Job {
     ticket: Ticket,
     opcode: Opcode,
@@ -61,6 +73,14 @@ struct Inbox {
     waker: Option<Waker>,
     /// Questions of `shadow` that are under way: nobody waits for them.
     unawaited: usize,
+}
+
+impl Inbox {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
 }
 
 impl Webhook {
@@ -84,13 +104,15 @@ impl Webhook {
         Some(Self {
             asker: Rc::new(asker),
             settings: Arc::clone(settings),
+            flow: FlowId(0),
             binary: terms.binary,
             fail: settings.fail_of(direction),
             identity,
             under_way: Vec::new(),
             waiting: VecDeque::new(),
+            settled: VecDeque::new(),
             inbox: Rc::default(),
-            ending: None,
+            over: false,
             noted: None,
         })
     }
@@ -163,12 +185,26 @@ impl Webhook {
 
     /// Puts the next questions, as many as may be under way.
     fn start(&mut self) {
-        while self.under_way.len() < self.settings.in_flight
-            && let Some(job) = self.waiting.pop_front()
+        while !self.over
+            && self.under_way.len() < self.settings.in_flight
+            && let Some(subject) = self.waiting.pop_front()
         {
-            let ticket = job.ticket;
-            let asked = self.put(job, |inbox, came| inbox.came.push_back(came));
-            self.under_way.push((ticket, asked));
+            let mut facts = Decision::default();
+            let decided = match self.consider(&subject, &mut facts) {
+                Answer::Later => {
+                    if let Some(last) = self.under_way.last_mut() {
+                        last.facts = facts;
+                    }
+                    continue;
+                }
+                Answer::Decided(decided) => decided,
+                Answer::Pass => Decided {
+                    opinion: Opinion::Pass,
+                    by: String::new(),
+                },
+            };
+            self.settled.push_back((subject.ticket, decided, facts));
+            self.inbox.borrow_mut().wake();
         }
     }
 
@@ -188,16 +224,21 @@ impl Webhook {
             }
             let mut inbox = inbox.borrow_mut();
             hear(&mut inbox, (ticket, opcode, outcome));
-            if let Some(waker) = inbox.waker.take() {
-                waker.wake();
-            }
+            inbox.wake();
         });
         // It is large, and a task's future is moved several times before it runs.
         tokio::task::spawn_local(Box::pin(asking))
     }
 
-    /// The answer at once, or a question.
-    fn consider(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
+    /// The answer at once, or a question that is under way.
+    fn consider(&mut self, subject: &Subject, decision: &mut Decision) -> Answer {
+        let answer = self.weigh(subject, decision);
+        let ends = |decided: &Decided| matches!(decided.opinion, Opinion::Close { .. });
+        self.over |= matches!(&answer, Answer::Decided(decided) if ends(decided));
+        answer
+    }
+
+    fn weigh(&mut self, subject: &Subject, decision: &mut Decision) -> Answer {
         if let Err(answer) = self.admit(subject, decision) {
             return answer;
         }
@@ -215,7 +256,7 @@ impl Webhook {
             });
         }
         let about = About {
-            flow: u64::from(flow.id.0),
+            flow: u64::from(self.flow.0),
             sequence: subject.facts.sequence,
             direction: subject.facts.direction,
             opcode: subject.opcode,
@@ -237,15 +278,20 @@ impl Webhook {
             key: key.filter(|_| whole),
         };
         if self.fail == HookFail::Shadow {
-            return self.shadow(flow, subject.facts.sequence, job, decision);
+            return self.shadow(subject.facts.sequence, job, decision);
         }
-        self.waiting.push_back(job);
-        self.start();
+        let ticket = job.ticket;
+        let asked = self.put(job, |inbox, came| inbox.came.push_back(came));
+        self.under_way.push(UnderWay {
+            ticket,
+            asked,
+            facts: Decision::default(),
+        });
         Answer::Later
     }
 
     /// Lets the message go and asks all the same.
-    fn shadow(&mut self, flow: &JudgedFlow, sequence: u32, job: Job, decision: &mut Decision) -> Answer {
+    fn shadow(&mut self, sequence: u32, job: Job, decision: &mut Decision) -> Answer {
         if self.inbox.borrow().unawaited >= self.settings.in_flight {
             self.skipped(HookSkipped::Full);
             decision.fact("hook_skipped", "shadow");
@@ -254,7 +300,7 @@ impl Webhook {
         self.skipped(HookSkipped::Shadow);
         decision.fact("hook_shadow", "asked");
         self.inbox.borrow_mut().unawaited += 1;
-        let flow = flow.id;
+        let flow = self.flow;
         let name = self.asker.name.clone();
         // It goes on by itself.
         drop(self.put(job, move |inbox, (_, _, outcome)| {
@@ -291,15 +337,6 @@ impl Webhook {
                 self.skipped(HookSkipped::Open);
                 Opinion::Pass
             }
-        }
-    }
-
-    /// Whether an outcome ends the conversation.
-    fn ends(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Block(_) | Outcome::Uninspected(_) => true,
-            Outcome::Failed(_) => self.fail == HookFail::Closed,
-            Outcome::Pass(_) | Outcome::Drop(_) | Outcome::Replace { .. } => false,
         }
     }
 
@@ -372,57 +409,56 @@ impl Judge for Webhook {
     }
 
     fn judge(&mut self, flow: &JudgedFlow, subject: &Subject, decision: &mut Decision) -> Answer {
-        if self.ending.is_some() {
-            // It comes too late.
+        self.flow = flow.id;
+        let is_full = self.under_way.len() >= self.settings.in_flight || !self.waiting.is_empty();
+        if self.over || is_full && self.fail != HookFail::Shadow {
+            self.waiting.push_back(subject.clone());
             return Answer::Later;
         }
-        match self.consider(flow, subject, decision) {
-            Answer::Decided(decided)
-                if matches!(decided.opinion, Opinion::Close { .. }) && !self.under_way.is_empty() =>
-            {
-                self.ending = Some((subject.ticket, decided));
-                Answer::Later
-            }
-            answer => answer,
-        }
+        self.consider(subject, decision)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
+        if let Some((ticket, decided, facts)) = self.settled.pop_front() {
+            self.noted = Some((facts, None));
+            return Poll::Ready((ticket, decided));
+        }
         let next = {
             let mut inbox = self.inbox.borrow_mut();
-            // Whatever ends the conversation does not overtake those before it, which may still leave.
-            let first = self.under_way.first().map(|(ticket, _)| *ticket);
-            let may = |(ticket, _, outcome): &(Ticket, Opcode, Outcome)| Some(*ticket) == first || !self.ends(outcome);
-            let at = inbox.came.iter().position(may);
-            let next = at.and_then(|at| inbox.came.remove(at));
+            let next = inbox.came.pop_front();
             if next.is_none() && !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 inbox.waker = Some(cx.waker().clone());
             }
             next
         };
         let Some((ticket, opcode, outcome)) = next else {
-            let ending = self.ending.take_if(|_| self.under_way.is_empty());
-            return ending.map_or(Poll::Pending, Poll::Ready);
+            return Poll::Pending;
         };
-        self.under_way.retain(|(known, _)| *known != ticket);
-        self.start();
+        let at = self.under_way.iter().position(|asked| asked.ticket == ticket);
+        let facts = at.map(|at| self.under_way.remove(at).facts);
         let opinion = self.opinion(opcode, &outcome);
-        self.noted = Some(outcome);
+        self.over |= matches!(opinion, Opinion::Close { .. });
+        self.start();
+        self.noted = Some((facts.unwrap_or_default(), Some(outcome)));
         let by = BY.to_owned();
         Poll::Ready((ticket, Decided { opinion, by }))
     }
 
     fn note(&mut self, decision: &mut Decision) {
-        if let Some(outcome) = self.noted.take() {
+        let Some((facts, outcome)) = self.noted.take() else {
+            return;
+        };
+        decision.absorb(facts);
+        if let Some(outcome) = outcome {
             self.facts(&outcome, decision);
         }
     }
 
     fn forget(&mut self, ticket: Ticket) {
-        self.waiting.retain(|job| job.ticket != ticket);
-        self.ending.take_if(|(known, _)| *known == ticket);
-        if let Some(at) = self.under_way.iter().position(|(known, _)| *known == ticket) {
-            self.under_way.remove(at).1.abort();
+        self.waiting.retain(|subject| subject.ticket != ticket);
+        self.settled.retain(|(known, ..)| *known != ticket);
+        if let Some(at) = self.under_way.iter().position(|asked| asked.ticket == ticket) {
+            self.under_way.remove(at).asked.abort();
             self.inbox.borrow_mut().came.retain(|(known, ..)| *known != ticket);
             self.start();
         }
@@ -431,6 +467,6 @@ impl Judge for Webhook {
 
 impl Drop for Webhook {
     fn drop(&mut self) {
-        self.under_way.iter().for_each(|(_, asked)| asked.abort());
+        self.under_way.iter().for_each(|under_way| under_way.asked.abort());
     }
 }

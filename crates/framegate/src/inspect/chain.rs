@@ -43,6 +43,8 @@ pub(crate) struct Chain {
     states: States,
     /// Messages of each direction that wait for a judge, or behind one that does.
     waiting: [VecDeque<Waiting>; 2],
+    /// One of those is to end the conversation, when its turn comes.
+    closing: [bool; 2],
     /// What was decided about messages that the session has not recorded yet.
     decisions: VecDeque<Noted>,
 }
@@ -88,6 +90,7 @@ impl Chain {
             guard: None,
             states: States::default(),
             waiting: Default::default(),
+            closing: [false; 2],
             decisions: VecDeque::new(),
         }
     }
@@ -144,17 +147,23 @@ impl Chain {
             at: Stage::default(),
             ended: None,
         };
-        let waiting = &mut self.waiting[facts.direction.index()];
-        match self.panel.advance(&mut message, waiting.back().map(|ahead| ahead.at)) {
-            Some(verdict) => {
-                self.note(ticket, &verdict, message.decision);
-                Some((ticket, verdict))
-            }
-            None => {
-                waiting.push_back(message);
-                None
-            }
+        let index = facts.direction.index();
+        let mut verdict = None;
+        // Nobody behind the one that ends the conversation is shown to a judge any more.
+        if !self.closing[index] {
+            let ahead = self.waiting[index].back().map(|ahead| ahead.at);
+            verdict = self.panel.advance(&mut message, ahead);
         }
+        if message.closes() && self.is_held_by_a_person(facts.direction, ticket) {
+            verdict = message.ended.take();
+        }
+        if let Some(verdict) = verdict {
+            self.note(ticket, &verdict, message.decision);
+            return Some((ticket, verdict));
+        }
+        self.closing[index] |= message.closes();
+        self.waiting[index].push_back(message);
+        None
     }
 
     /// Whether a message is on its way, or a decision not on record yet.
@@ -166,9 +175,20 @@ impl Chain {
         !self.waiting.iter().all(VecDeque::is_empty)
     }
 
-    /// Whether a message of that direction is on its way.
-    pub(crate) fn holds(&self, direction: Direction) -> bool {
-        !self.waiting[direction.index()].is_empty()
+    /// Whether a message of that direction is on its way that came before that one.
+    pub(crate) fn holds_before(&self, direction: Direction, ticket: Ticket) -> bool {
+        self.before(direction, ticket).next().is_some()
+    }
+
+    /// Whether one of those waits for a person: nobody knows for how long.
+    pub(crate) fn is_held_by_a_person(&self, direction: Direction, ticket: Ticket) -> bool {
+        self.before(direction, ticket)
+            .any(|message| self.panel.is_with_a_person(message))
+    }
+
+    fn before(&self, direction: Direction, ticket: Ticket) -> impl Iterator<Item = &Waiting> {
+        let waiting = self.waiting[direction.index()].iter();
+        waiting.take_while(move |message| message.subject.ticket < ticket)
     }
 
     /// The next verdict that took its time.
@@ -191,6 +211,7 @@ impl Chain {
                 let judges = &mut self.panel.judges;
                 judges.iter_mut().for_each(|judge| judge.note(&mut message.decision));
                 message.take(kind, decided, &self.panel.flow);
+                self.closing[message.subject.facts.direction.index()] |= message.closes();
             }
         }
     }
@@ -246,17 +267,28 @@ impl Chain {
         self.panel.judges.iter_mut().for_each(|judge| judge.hurry(direction));
     }
 
-    /// Lets those go on that are not held up any more, up to the first that is decided.
+    /// Lets those go on that are not held up any more, up to the first that is decided. One that ends the conversation lets
+    /// those before it leave first, unless a person holds one of them.
     fn go_on(&mut self) -> Option<(Waiting, Verdict)> {
-        for waiting in &mut self.waiting {
-            let mut ahead = None;
+        for (waiting, closing) in self.waiting.iter_mut().zip(&mut self.closing) {
+            let (mut ahead, mut held) = (None, false);
             for at in 0..waiting.len() {
                 let message = &mut waiting[at];
-                let verdict = self.panel.advance(message, ahead);
-                ahead = Some(message.at);
-                if let Some(verdict) = verdict {
-                    return Some((waiting.remove(at)?, verdict));
+                let mut verdict = self.panel.advance(message, ahead);
+                if message.closes() {
+                    if !held {
+                        *closing = true;
+                        break;
+                    }
+                    verdict = message.ended.take();
                 }
+                if let Some(verdict) = verdict {
+                    let message = waiting.remove(at)?;
+                    *closing = *closing && waiting.iter().any(Waiting::closes);
+                    return Some((message, verdict));
+                }
+                ahead = Some(message.at);
+                held |= self.panel.is_with_a_person(message);
             }
         }
         None
@@ -269,8 +301,7 @@ impl Panel {
     fn advance(&mut self, message: &mut Waiting, ahead: Option<Stage>) -> Option<Verdict> {
         let row = &self.rows[message.subject.facts.direction.index()];
         loop {
-            if ahead.is_some() && matches!(message.ended, Some(Verdict::Close { .. })) {
-                // What ends the conversation lets those before it leave first.
+            if ahead.is_some() && message.closes() {
                 return None;
             }
             if let Some(verdict) = message.verdict(row.len()) {
@@ -300,6 +331,12 @@ impl Panel {
         }
     }
 
+    fn is_with_a_person(&self, message: &Waiting) -> bool {
+        let row = &self.rows[message.subject.facts.direction.index()];
+        let judge = row.get(message.at.place).map(|place| &self.judges[place.judge]);
+        message.at.asked && judge.is_some_and(|judge| judge.kind() == JudgeKind::Intercept)
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(JudgeKind, (Ticket, Decided))> {
         let mut all = self.judges.iter_mut();
         let late = all.find_map(|judge| match judge.poll(cx) {
@@ -311,6 +348,11 @@ impl Panel {
 }
 
 impl Waiting {
+    /// Whether it is to end the conversation.
+    fn closes(&self) -> bool {
+        matches!(self.ended, Some(Verdict::Close { .. }))
+    }
+
     /// Takes over what a judge has decided.
     fn take(&mut self, kind: JudgeKind, decided: Decided, flow: &JudgedFlow) {
         let Decided { opinion, by } = decided;
@@ -333,8 +375,6 @@ impl Waiting {
             }
             Opinion::Close { code, reason } => {
                 self.ended = Some(Verdict::Close { code, reason });
-                // Nobody behind it is shown to a judge any more.
-                self.at = Stage::default();
                 count(Outcome::Closed);
             }
         }

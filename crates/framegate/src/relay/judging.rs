@@ -8,6 +8,7 @@ use wire::session::{Entry, Fate, Inspect, Refused, Ticket, Verdict};
 use super::live::{Given, Order, Wanted};
 use super::websocket::Conversation;
 use crate::flow::{Decision, Direction, Timestamp, millis};
+use crate::inspect::Chain;
 
 /// Who sent what was injected, as the record says it.
 const INJECT: &str = "inject";
@@ -22,21 +23,29 @@ impl Conversation {
             None => Some((inspect.ticket, Verdict::Pass)),
         };
         if let Some((ticket, verdict)) = decided {
-            let decided = self.in_turn(self.retired.len(), (direction, ticket, verdict));
+            let decided = self.in_turn((direction, ticket, verdict));
             self.verdicts.extend(decided);
         }
     }
 
     /// A verdict, unless it ends the conversation while chains before the one that gave it hold messages that may still
     /// leave.
-    fn in_turn(&mut self, chain: usize, decided: (Direction, Ticket, Verdict)) -> Option<(Ticket, Verdict)> {
+    fn in_turn(&mut self, decided: (Direction, Ticket, Verdict)) -> Option<(Ticket, Verdict)> {
         let (direction, ticket, verdict) = decided;
-        let before = &self.retired[..chain];
-        if matches!(verdict, Verdict::Close { .. }) && before.iter().any(|before| before.holds(direction)) {
+        if matches!(verdict, Verdict::Close { .. }) && self.is_delayed(direction, ticket) {
             self.withheld.push((direction, ticket, verdict));
             return None;
         }
         Some((ticket, verdict))
+    }
+
+    /// Whether messages that came before that one are with chains before, and none of them with a person.
+    fn is_delayed(&self, direction: Direction, ticket: Ticket) -> bool {
+        let any = |is: fn(&Chain, Direction, Ticket) -> bool| {
+            let mut before = self.retired.iter();
+            before.any(|chain| is(chain, direction, ticket))
+        };
+        any(Chain::holds_before) && !any(Chain::is_held_by_a_person)
     }
 
     /// Tells the session what the judges have said.
@@ -68,19 +77,18 @@ impl Conversation {
 
     fn late_verdict(&mut self, cx: &mut Context<'_>) -> Option<(Ticket, Verdict)> {
         loop {
-            let free =
-                |(direction, ..): &(Direction, _, _)| !self.retired.iter().any(|before| before.holds(*direction));
+            let free = |(direction, ticket, _): &(Direction, Ticket, _)| !self.is_delayed(*direction, *ticket);
             if let Some(at) = self.withheld.iter().position(free) {
                 let (_, ticket, verdict) = self.withheld.remove(at);
                 return Some((ticket, verdict));
             }
             let all = self.retired.iter_mut().chain(self.judges.as_deref_mut());
-            let mut late = all.enumerate().map(|(chain, judges)| (chain, judges.poll(cx)));
-            let (chain, decided) = late.find_map(|(chain, late)| match late {
-                Poll::Ready(decided) => Some((chain, decided)),
+            let mut late = all.map(|judges| judges.poll(cx));
+            let decided = late.find_map(|late| match late {
+                Poll::Ready(decided) => Some(decided),
                 Poll::Pending => None,
             })?;
-            if let Some(verdict) = self.in_turn(chain, decided) {
+            if let Some(verdict) = self.in_turn(decided) {
                 return Some(verdict);
             }
         }

@@ -1,7 +1,7 @@
 //! Hooks in TLS, and in HTTP/2.
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -247,5 +247,43 @@ fn a_shared_connection_that_nobody_uses_makes_room_for_another_hook() {
     client.send(TEXT, b"up");
     server.hears(TEXT, b"up");
     client.hears(TEXT, b"down");
+    part(client, server);
+}
+
+#[test]
+fn a_shared_connection_that_always_has_questions_makes_room_too() {
+    const MESSAGES: usize = 400;
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let dir = tempfile::tempdir().unwrap();
+    let (file, config) = certificate(&dir, "127.0.0.1", b"h2");
+    let (addr, _) = serve(Version::HTTP_2, Some(config), |body| {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        // Its own slowness: never do all end together that are under way.
+        (Duration::from_millis(10 + 3 * u64::from(body[0] % 7)), 200)
+    });
+    let other = Hook::new(|_| status(200));
+    let settings = [
+        &format!("tls.upstream_ca={file}")[..],
+        "hook.timeout_ms=10000",
+        "hook.pool_size=1",
+        "hook.in_flight=4",
+        "listen.threads=1",
+    ];
+    let stage = Stage::new(Some(&format!("https://{addr}/")), Some(&other.url()), &settings);
+    let (mut client, mut server) = stage.open();
+    let text = |at: usize| [b'a' + u8::try_from(at % 26).unwrap()];
+    let frames: Vec<u8> = (0..MESSAGES).flat_map(|at| client.frame(TEXT, &text(at))).collect();
+    let sending = client.send_behind(frames);
+    wait_for("questions", || (ASKED.load(Ordering::SeqCst) > 10).then_some(()));
+    server.send(TEXT, b"down");
+    client.hears(TEXT, b"down");
+    assert!(
+        ASKED.load(Ordering::SeqCst) < MESSAGES,
+        "it had to wait for all of the others"
+    );
+    for at in 0..MESSAGES {
+        server.hears(TEXT, &text(at));
+    }
+    sending.join().unwrap();
     part(client, server);
 }

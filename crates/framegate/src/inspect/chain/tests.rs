@@ -30,10 +30,7 @@ impl Judge for Plain {
         self.1.borrow_mut().asked.push(format!("{} {text}", self.0));
         let opinion = match text.split_once('=') {
             _ if text == "drop" => Opinion::Drop,
-            _ if text == "close" => Opinion::Close {
-                code: 1008,
-                reason: String::new(),
-            },
+            _ if text == "close" => ends(),
             Some((name, text)) if name == self.0 => Opinion::Replace {
                 opcode: Opcode::Text,
                 payload: text.as_bytes().to_vec(),
@@ -46,21 +43,21 @@ impl Judge for Plain {
 }
 
 /// Takes its time for everything.
-struct Slow(Rc<RefCell<Court>>);
+struct Slow(JudgeKind, Rc<RefCell<Court>>);
 
 impl Judge for Slow {
     fn kind(&self) -> JudgeKind {
-        JudgeKind::Intercept
+        self.0
     }
 
     fn judge(&mut self, _: &JudgedFlow, subject: &Subject, _: &mut Decision) -> Answer {
         let text = String::from_utf8_lossy(&subject.payload).into_owned();
-        self.0.borrow_mut().asked.push(format!("slow {text}"));
+        self.1.borrow_mut().asked.push(format!("slow {text}"));
         Answer::Later
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
-        match self.0.borrow_mut().late.pop_front() {
+        match self.1.borrow_mut().late.pop_front() {
             None => Poll::Pending,
             Some((ticket, opinion)) => {
                 let by = "slow".to_owned();
@@ -70,7 +67,7 @@ impl Judge for Slow {
     }
 
     fn forget(&mut self, ticket: Ticket) {
-        self.0.borrow_mut().forgotten.push(ticket.0);
+        self.1.borrow_mut().forgotten.push(ticket.0);
     }
 }
 
@@ -83,10 +80,15 @@ struct Trial {
 impl Trial {
     /// `first`, a slow judge, `last`, and `first` again for what has changed.
     fn new() -> Self {
+        Self::with(JudgeKind::Hook)
+    }
+
+    /// The same with a slow judge of that kind.
+    fn with(kind: JudgeKind) -> Self {
         let court = Rc::<RefCell<Court>>::default();
         let judges: Vec<Box<dyn Judge>> = vec![
             Box::new(Plain("first", Rc::clone(&court))),
-            Box::new(Slow(Rc::clone(&court))),
+            Box::new(Slow(kind, Rc::clone(&court))),
             Box::new(Plain("last", Rc::clone(&court))),
         ];
         let place = |judge, if_changed| Place { judge, if_changed };
@@ -256,11 +258,18 @@ fn close() -> Verdict {
     }
 }
 
+fn ends() -> Opinion {
+    Opinion::Close {
+        code: 1008,
+        reason: String::new(),
+    }
+}
+
 #[test]
 fn what_ends_the_conversation_lets_those_before_it_leave_first_and_nobody_behind_it_be_judged() {
     let mut trial = Trial::new();
     assert_eq!(trial.comes(Direction::Receive, "close"), Some((0, close())));
-    for word in ["held", "close", "behind"] {
+    for word in ["held", "close", "behind", "far behind"] {
         assert_eq!(trial.comes(Direction::Send, word), None);
     }
     assert_eq!(trial.decided(), []);
@@ -268,6 +277,33 @@ fn what_ends_the_conversation_lets_those_before_it_leave_first_and_nobody_behind
     trial.slow_says(1, Opinion::Pass);
     assert_eq!(trial.decided(), [(1, Verdict::Pass), (2, close())]);
     assert_eq!(trial.by(2), "first");
+}
+
+#[test]
+fn it_does_not_wait_for_a_person() {
+    let mut trial = Trial::with(JudgeKind::Intercept);
+    assert_eq!(trial.comes(Direction::Send, "held"), None);
+    assert_eq!(trial.comes(Direction::Send, "close"), Some((1, close())));
+    let mut trial = Trial::with(JudgeKind::Intercept);
+    assert_eq!(trial.comes(Direction::Send, "held"), None);
+    assert_eq!(trial.comes(Direction::Send, "held too"), None);
+    trial.slow_says(1, ends());
+    assert_eq!(trial.decided(), [(1, close())]);
+}
+
+#[test]
+fn nobody_far_behind_it_is_judged_either() {
+    let mut trial = Trial::new();
+    for word in ["a", "b", "c"] {
+        assert_eq!(trial.comes(Direction::Send, word), None);
+    }
+    trial.asked();
+    trial.slow_says(1, ends()).slow_says(2, Opinion::Pass);
+    assert_eq!(trial.decided(), []);
+    assert_eq!(trial.comes(Direction::Send, "d"), None);
+    assert_eq!(trial.asked(), Vec::<String>::new());
+    trial.slow_says(0, Opinion::Pass);
+    assert_eq!(trial.decided()[..2], [(0, Verdict::Pass), (1, close())]);
 }
 
 #[test]

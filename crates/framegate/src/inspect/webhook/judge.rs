@@ -204,7 +204,6 @@ impl Webhook {
                 },
             };
             self.settled.push_back((subject.ticket, decided, facts));
-            self.inbox.borrow_mut().wake();
         }
     }
 
@@ -419,6 +418,7 @@ impl Judge for Webhook {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Decided)> {
+        self.start();
         if let Some((ticket, decided, facts)) = self.settled.pop_front() {
             self.noted = Some((facts, None));
             return Poll::Ready((ticket, decided));
@@ -438,7 +438,6 @@ impl Judge for Webhook {
         let facts = at.map(|at| self.under_way.remove(at).facts);
         let opinion = self.opinion(opcode, &outcome);
         self.over |= matches!(opinion, Opinion::Close { .. });
-        self.start();
         self.noted = Some((facts.unwrap_or_default(), Some(outcome)));
         let by = BY.to_owned();
         Poll::Ready((ticket, Decided { opinion, by }))
@@ -459,8 +458,10 @@ impl Judge for Webhook {
         self.settled.retain(|(known, ..)| *known != ticket);
         if let Some(at) = self.under_way.iter().position(|asked| asked.ticket == ticket) {
             self.under_way.remove(at).asked.abort();
-            self.inbox.borrow_mut().came.retain(|(known, ..)| *known != ticket);
-            self.start();
+            let mut inbox = self.inbox.borrow_mut();
+            inbox.came.retain(|(known, ..)| *known != ticket);
+            // The next question is put when this is polled: at the end of a conversation nobody does that any more.
+            inbox.wake();
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::config::{HookHttp, HookTerms, Reach};
 /// So long a connection is kept that nobody uses.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// So long somebody waits for a slot before connections that many share take no further questions.
+const TURN: Duration = Duration::from_millis(50);
+
 /// So many places are remembered that were offered HTTP/2 and speak HTTP/1.1.
 const SERIAL_MAX: usize = 100;
 
@@ -53,7 +56,14 @@ struct Pool {
     making: Vec<(Arc<Place>, Arc<Mutex<()>>)>,
     /// Those that were offered HTTP/2 and speak HTTP/1.1.
     serial: Vec<Arc<Place>>,
-    waiting: VecDeque<(Arc<Place>, oneshot::Sender<Slot>)>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// Who waits for a slot.
+struct Waiting {
+    place: Arc<Place>,
+    give: oneshot::Sender<Slot>,
+    since: Instant,
 }
 
 struct Shared {
@@ -106,6 +116,11 @@ pub(super) async fn take(place: &Arc<Place>, limit: usize) -> Slot {
 pub(super) fn shared(place: &Arc<Place>) -> Option<Use> {
     POOL.with_borrow_mut(|pool| {
         let now = Instant::now();
+        // One that always has questions would never make room.
+        let first = pool.first_waiting();
+        if first.is_some_and(|first| now.saturating_duration_since(first.since) > TURN) {
+            return None;
+        }
         pool.shared
             .retain(|shared| !shared.many.is_closed() && !shared.uses.is_stale(now));
         let shared = pool.shared.iter().find(|shared| shared.place.is(place))?;
@@ -189,20 +204,32 @@ impl Pool {
             }
         }
         let (give, waiting) = oneshot::channel();
-        self.waiting.push_back((Arc::clone(place), give));
+        self.waiting.push_back(Waiting {
+            place: Arc::clone(place),
+            give,
+            since: Instant::now(),
+        });
         self.let_go();
         Err(waiting)
     }
 
     /// Where somebody waits, what nobody uses of those that many share ends, and gives its slot back then.
     fn let_go(&mut self) {
-        if !self.waiting.is_empty() {
+        if self.first_waiting().is_some() {
             self.shared.retain(|shared| shared.uses.now.get() > 0);
         }
     }
 
+    /// Who waits longest. Those whose time is over are gone.
+    fn first_waiting(&mut self) -> Option<&Waiting> {
+        while self.waiting.front().is_some_and(|first| first.give.is_closed()) {
+            self.waiting.pop_front();
+        }
+        self.waiting.front()
+    }
+
     /// A slot is free: whose it is next, if somebody waits.
-    fn put(&mut self, place: &Arc<Place>, link: &mut Option<Box<Link>>) -> Option<(Arc<Place>, oneshot::Sender<Slot>)> {
+    fn put(&mut self, place: &Arc<Place>, link: &mut Option<Box<Link>>) -> Option<Waiting> {
         if self.open > self.limit {
             self.open -= 1;
             return None;
@@ -237,7 +264,9 @@ impl Drop for Slot {
         loop {
             // A thread that ends has no pool any more.
             let put = POOL.try_with(|pool| pool.borrow_mut().put(&self.place, &mut link));
-            let Ok(Some((place, give))) = put else { return };
+            let Ok(Some(Waiting { place, give, .. })) = put else {
+                return;
+            };
             let slot = Slot {
                 link: link.take().filter(|_| place.is(&self.place)),
                 place,

@@ -204,8 +204,7 @@ super::schema::settings! {
             path: String, Text(SCHEMA_FILE);
             /// Which way the messages go. `client_to_server` is `send`, `server_to_client` is `receive`.
             direction: RuleDirection = RuleDirection::Send, Word(DIRECTIONS);
-            /// The `id` of the route whose WebSockets it is for; unset: all. No spelling of a path evades it, as it may
-            /// evade a `when`.
+            /// The route whose WebSockets it is for, by its `id`; unset: all. No spelling of a path evades that.
             route: Option<String> = None, Maybe(&Text(ID));
             /// The messages it is for, by what is known before they leave, such as `host == "chat.example"`. Whatever
             /// it asks of the message itself its sender decides.

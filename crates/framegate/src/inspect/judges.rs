@@ -203,9 +203,7 @@ impl Judges {
         let message_bytes_max = self.message_bytes_max(hooked);
         let facts = FlowFacts::open(Cow::Owned(opening.clone()));
         let route = hooked.and_then(|hooked| hooked.terms.route.as_deref());
-        let formed = concerning(&self.schemas, |schema, direction| {
-            schema.concerns(&facts, route, direction)
-        });
+        let formed = concerning(&self.schemas, |schema, way| schema.concerns(&facts, route, way));
         let rewrite = concerning(&self.rewrite, |rule, direction| rule.concerns(&facts, direction));
         let held = concerning(&self.intercept, |rule, direction| rule.concerns(&facts, direction));
         let mut judges: Vec<Box<dyn Judge>> = Vec::new();

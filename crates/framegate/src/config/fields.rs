@@ -211,11 +211,7 @@ fn headers(value: &str) -> Result<Vec<(String, String)>, String> {
         let value = percent_decode_str(value.trim())
             .decode_utf8()
             .map_err(|_| "a value is not UTF-8")?;
-        let name = name.trim();
-        if !is_token(name) {
-            return Err("a name has a character that no field name has".to_owned());
-        }
-        super::terms::field(&format!("{name}:{value}"))
+        super::terms::named(name.trim(), &value)
     };
     let pairs = value.split(',').filter(|pair| !pair.trim().is_empty());
     let read: Result<Vec<_>, String> = pairs.map(one).collect();

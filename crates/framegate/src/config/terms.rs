@@ -231,6 +231,14 @@ impl fmt::Display for HookUrl {
 /// What is wrong with it; the text itself is not repeated, because the value may be a secret.
 pub(crate) fn field(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("there is no colon behind a name")?;
+    named(name, value)
+}
+
+/// A field of that name.
+///
+/// # Errors
+/// As [`field`].
+pub(super) fn named(name: &str, value: &str) -> Result<(String, String), String> {
     let value = value.trim_matches([' ', '\t']);
     if !is_token(name) {
         return Err("the name has a character that no field name has".to_owned());

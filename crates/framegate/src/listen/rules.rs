@@ -73,9 +73,10 @@ impl Rules {
     /// Where a client comes from whose connection a trusted proxy has passed on: the last in `X-Forwarded-For` that is no
     /// trusted proxy itself. What stands before it anybody may have written.
     pub(super) fn client(&self, request: &RequestHead, peer: IpAddr) -> Option<IpAddr> {
-        if !self.believes(request, peer) {
-            return None;
-        }
+        self.believes(request, peer).then(|| self.last_hop(request, peer))
+    }
+
+    fn last_hop(&self, request: &RequestHead, peer: IpAddr) -> IpAddr {
         let mut client = peer;
         let hops: Vec<&[u8]> = request.elements("X-Forwarded-For").collect();
         for hop in hops.into_iter().rev() {
@@ -86,7 +87,7 @@ impl Rules {
                 break;
             }
         }
-        Some(client)
+        client
     }
 
     /// The header field that has the secret of the proxy in front.
@@ -138,7 +139,7 @@ impl Rules {
         let believed = self.believes(request, peer);
         let set = self.forwarded.then(|| forwarded(request, context, believed));
         Onward {
-            client: self.client(request, peer),
+            client: believed.then(|| self.last_hop(request, peer)),
             removed: not_passed_on(request, self.secret_field()),
             set: set.unwrap_or_default(),
             forwarded_for: Some(forwarded_for(request, context, believed)),

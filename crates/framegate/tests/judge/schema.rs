@@ -1,9 +1,9 @@
 //! JSON Schema between real peers: what has not the form does not pass, however it is sent, and its values are nowhere.
 
+use std::io::Write as _;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
-
-use std::io::Write as _;
 
 use crate::peers::{BINARY, End, FIN, Stage, TEXT, accepted, both_are_closed, ended, messages, part};
 use crate::stage::{Proxy, connect};

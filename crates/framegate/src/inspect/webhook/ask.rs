@@ -100,24 +100,25 @@ impl Asker {
         let Some(permit) = self.breaker.permit(millis_at(began)) else {
             return deliver(Outcome::Failed(Failure::Breaker));
         };
-        let mut slot = self.turn().await;
-        if permit.is_void() {
-            return deliver(Outcome::Failed(Failure::Breaker));
-        }
-        telemetry::counts().hook_requests.one(self.direction);
         let timeout = Duration::from_millis(self.settings.timeout_ms);
-        let mut deadline = tokio::time::Instant::now() + timeout;
         let last = RefCell::new(None);
-        let mut asked = deadline::until(deadline, pin!(self.attempts(template, &message, slot, &last))).await;
-        if let Some(Ok(None)) = asked {
-            // It waits for a connection of its own, as it would have done had it known, and its time begins then.
-            slot = self.turn().await;
+        let mut again = false;
+        let (asked, deadline) = loop {
+            let slot = self.turn().await;
             if permit.is_void() {
                 return deliver(Outcome::Failed(Failure::Breaker));
             }
-            deadline = tokio::time::Instant::now() + timeout;
-            asked = deadline::until(deadline, pin!(self.attempts(template, &message, slot, &last))).await;
-        }
+            if !again {
+                telemetry::counts().hook_requests.one(self.direction);
+            }
+            let deadline = tokio::time::Instant::now() + timeout;
+            let asked = deadline::until(deadline, pin!(self.attempts(template, &message, slot, &last))).await;
+            // It waits for a connection of its own, as it would have done had it known, and its time begins then: once.
+            if again || !matches!(asked, Some(Ok(None))) {
+                break (asked, deadline);
+            }
+            again = true;
+        };
         let (outcome, rest) = match asked {
             Some(Ok(Some(answer))) => answer,
             Some(Err(failure)) => (Outcome::Failed(failure), None),

@@ -16,20 +16,26 @@ fn one_client_too_many_waits_until_another_ends() {
     }
 }
 
-#[test]
-fn a_client_over_the_limit_gets_no_answer_before_there_is_room() {
-    let proxy = Proxy::with("regular@127.0.0.1:0", 1, |settings| settings.limits.connections_max = 1);
+/// A client that is let in and stays, and its server.
+fn seated(proxy: &Proxy) -> (TcpStream, JoinHandle<Vec<TcpStream>>) {
     let (addr, server) = server(1, |_, mut stream| {
         read_head(&mut stream);
         send(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
         stream
     });
-    let mut first = proxy.client();
+    let mut client = proxy.client();
     send(
-        &mut first,
+        &mut client,
         format!("GET http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\n\r\n"),
     );
-    read_until(&mut first, "\r\n\r\nx");
+    read_until(&mut client, "\r\n\r\nx");
+    (client, server)
+}
+
+#[test]
+fn a_client_over_the_limit_gets_no_answer_before_there_is_room() {
+    let proxy = Proxy::with("regular@127.0.0.1:0", 1, |settings| settings.limits.connections_max = 1);
+    let (first, server) = seated(&proxy);
     let mut second = proxy.client();
     send(&mut second, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -47,17 +53,7 @@ fn a_client_over_the_limit_gets_no_answer_before_there_is_room() {
 #[test]
 fn all_who_wait_are_let_in_when_the_limit_is_raised() {
     let proxy = Proxy::with("regular@127.0.0.1:0", 3, |settings| settings.limits.connections_max = 1);
-    let (addr, server) = server(1, |_, mut stream| {
-        read_head(&mut stream);
-        send(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
-        stream
-    });
-    let mut first = proxy.client();
-    send(
-        &mut first,
-        format!("GET http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\n\r\n"),
-    );
-    read_until(&mut first, "\r\n\r\nx");
+    let (first, server) = seated(&proxy);
     // So many that there are some at each thread.
     let waiting: Vec<_> = (0..30).map(|_| proxy.client()).collect();
     let mut settings = Settings::clone(&proxy.world.settings.load());
